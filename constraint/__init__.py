@@ -1,0 +1,1 @@
+"""Grammar to language: what may be said, over bytes; knows no token."""

@@ -1,0 +1,181 @@
+"""The automaton of a grammar: states by number, over bytes.
+
+A state is an int that stands for a term, the language of what may still follow. States are numbered as they
+are met. Some states can be taken apart: inside a string, "the rest of this string, then the rest of the
+document" is a lexeme that every grammar shares and a tail that only this place has. `branches` shows those
+parts, so that whoever walks tokens through the automaton can do the shared work once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from .grammar import Grammar
+from .term_arena import Kind
+
+DEAD = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One alternative of a state: a lexeme and what comes after it.
+
+    `head` is the state of the lexeme alone (it accepts where the lexeme may end). `tail` is the state
+    after it, or None where the lexeme's text decides (`Automaton.after`). A branch without a lexeme
+    has head None: `tail` is then the alternative itself.
+    """
+
+    head: int | None
+    tail: int | None
+    capture: int = 0
+
+
+class Automaton:
+    """Numbers the states of one grammar; callers hold `grammar.lock` around every method."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.terms = grammar.terms
+        self.lock = grammar.lock
+        self._terms_of: list[int] = []
+        self._states: dict[int, int] = {self.terms.EMPTY: DEAD}
+        self._branches: dict[int, tuple[Branch, ...]] = {}
+        self._fingerprints: dict[int, bytes | None] = {}
+        self.finished = self._state(self.terms.EPSILON)
+        self.start = self._state(grammar.start)
+
+    def __len__(self) -> int:
+        return len(self._terms_of)
+
+    def _state(self, term: int) -> int:
+        state = self._states.get(term)
+        if state is None:
+            state = self._states[term] = len(self._terms_of)
+            self._terms_of.append(term)
+        return state
+
+    def row(self, state: int) -> list[tuple[int, int]]:
+        """Return the disjoint (256-bit byte mask, successor) pairs; every successor is alive."""
+        return [(m, self._state(t)) for m, t in self.terms.row(self._terms_of[state])]
+
+    def step(self, state: int, byte: int) -> int:
+        """Return the successor by one byte, `DEAD` if there is none."""
+        branches = self.branches(state)
+        if not branches:
+            return self._state(self.terms.step(self._terms_of[state], byte))
+        stepped = (self._step_branch(branch, byte) for branch in branches)
+        return self._state(self.terms.union(stepped))
+
+    def _step_branch(self, branch: Branch, byte: int) -> int:
+        """Step the shared lexeme, whose row is known long before that of the whole state."""
+        terms = self.terms
+        if branch.head is None or branch.tail is None:
+            term = branch.capture if branch.tail is None else self._terms_of[branch.tail]
+            return terms.step(term, byte)
+        head, tail = self._terms_of[branch.head], self._terms_of[branch.tail]
+        stepped = terms.concat(terms.step(head, byte), tail)
+        return terms.union((stepped, terms.step(tail, byte))) if terms.nullable(head) else stepped
+
+    def is_accepting(self, state: int) -> bool:
+        """Return whether the text may end in this state."""
+        return self.terms.nullable(self._terms_of[state])
+
+    def branches(self, state: int) -> tuple[Branch, ...]:
+        """Return the alternatives of a state that has a lexeme in one of them, else nothing."""
+        found = self._branches.get(state)
+        if found is None:
+            found = self._branches[state] = self._split(self._terms_of[state])
+        return found
+
+    def _split(self, term: int) -> tuple[Branch, ...]:
+        node = self.terms.nodes[term]
+        members = node[1] if node[0] is Kind.UNION else (term,)
+        branches = [self._branch(member) for member in members]
+        if not any(branches):
+            return ()
+        plain = [m for m, branch in zip(members, branches, strict=True) if branch is None]
+        split = [branch for branch in branches if branch is not None]
+        if plain:
+            split.append(Branch(None, self._state(self.terms.union(plain))))
+        return tuple(split)
+
+    def _branch(self, term: int) -> Branch | None:
+        node = self.terms.nodes[term]
+        if node[0] is Kind.CAPTURE:
+            return Branch(self._state(node[1]), None, term)
+        if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.LEXEME:
+            return Branch(self._state(node[1]), self._state(node[2]))
+        return None
+
+    def after(self, branch: Branch, text: bytes | None) -> int:
+        """Return the state after the head of a capture has matched `text`.
+
+        None stands for a text that nothing blocks and that nothing remembers.
+        """
+        _, _, owner, key, before = self.terms.nodes[branch.capture]
+        return self._state(owner.finish(key, None if text is None else before + text))
+
+    def blocked(self, branch: Branch) -> tuple[bytes, ...] | None:
+        """Return the texts of a capture's head after which nothing may follow, None if unlisted."""
+        _, _, owner, key, before = self.terms.nodes[branch.capture]
+        blocked: tuple[bytes, ...] | None = owner.blocked(key, before)
+        return blocked
+
+    def forced_byte(self, state: int) -> int | None:
+        """Return the only byte that can follow, None if there are several or the text may end."""
+        if self.is_accepting(state):
+            return None
+        branches = self.branches(state)
+        if len(branches) > 1:
+            return None
+        head = branches[0].head if branches else None
+        row = self.row(state if head is None else head)
+        if len(row) != 1 or row[0][0] & (row[0][0] - 1):
+            return None
+        if head is not None and self.is_accepting(head):
+            return None
+        return row[0][0].bit_length() - 1
+
+    def fingerprint(self, state: int) -> bytes | None:
+        """Return 16 bytes that name the language of a lexeme in every grammar and process.
+
+        None if the language depends on a reference, which has a meaning in this grammar only.
+        """
+        term = self._terms_of[state]
+        if term not in self._fingerprints:
+            self._fill_fingerprints(term)
+        return self._fingerprints[term]
+
+    def _fill_fingerprints(self, term: int) -> None:
+        known, nodes = self._fingerprints, self.terms.nodes
+        stack = [term]
+        while stack:
+            top = stack[-1]
+            node = nodes[top]
+            missing = [part for part in _parts(node) if part not in known]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            known[top] = _digest(node, [known[part] for part in _parts(node)])
+
+
+def _parts(node: tuple[object, ...]) -> tuple[int, ...]:
+    if node[0] in (Kind.UNION, Kind.INTERSECT):
+        return node[1]  # type: ignore[return-value]
+    if node[0] is Kind.CONCAT:
+        return node[1:]  # type: ignore[return-value]
+    if node[0] in (Kind.REPEAT, Kind.COMPLEMENT, Kind.LEXEME):
+        return (node[1],)  # type: ignore[return-value]
+    return ()
+
+
+def _digest(node: tuple[object, ...], parts: list[bytes | None]) -> bytes | None:
+    """Hash a node from the hashes of its parts; the order of a union's members does not count."""
+    if node[0] in (Kind.REFERENCE, Kind.CAPTURE) or None in parts:
+        return None
+    digests = [part for part in parts if part is not None]
+    if node[0] in (Kind.UNION, Kind.INTERSECT):
+        digests.sort()
+    fields = node[2:] if node[0] is Kind.REPEAT else () if digests else node[1:]
+    return blake2b(repr((int(node[0]), fields, digests)).encode(), digest_size=16).digest()  # type: ignore[call-overload]

@@ -1,0 +1,149 @@
+"""From the `grammar` field of a request to a `Grammar`: the border of this floor.
+
+`compile_grammar` reads every keyword that can matter, decides that a text exists, and stops there: the
+automaton behind a grammar is built while it is walked. Whatever cannot be enforced exactly is refused here,
+so a `Grammar` in hand never fails later for its content.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Literal
+
+from ..schemas.errors import GrammarTooLargeError, InvalidGrammarError, UnsatisfiableGrammarError
+from ..schemas.grammar import JsonGrammar, parse_grammar
+from .json_language import JsonLanguage
+from .json_text import JsonText
+from .keywords import read_place
+from .numbers import NumberText
+from .productivity import Productivity
+from .regex import compile_regex
+from .schema_graph import SchemaGraph
+from .schema_source import SchemaSource
+from .shortest import INFINITE, Shortest
+from .style import TextStyle
+from .terms import Terms
+from .utf8 import Utf8Alphabet
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordReport:
+    """What became of one keyword: `pointer` leads to it, `status` says whether it limits the text."""
+
+    pointer: str
+    keyword: str
+    status: Literal["enforced", "annotation"]
+
+
+class Grammar:
+    """A language of byte strings that is known not to be empty; made by `compile_grammar`.
+
+    Thread-safe; states and rows that were computed once are kept for its lifetime.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        start: int,
+        shortest: Shortest,
+        report: tuple[KeywordReport, ...],
+    ) -> None:
+        self.terms = terms
+        self.start = start
+        self.report = report
+        self.lock = threading.RLock()
+        self._shortest = shortest
+
+    def accepts(self, text: bytes) -> bool:
+        """Return whether the whole text is in the language. Cost: linear in the text."""
+        with self.lock:
+            return self.terms.accepts(self.start, text)
+
+    def is_prefix(self, text: bytes) -> bool:
+        """Return whether `text` can be completed to a text of the language."""
+        with self.lock:
+            return self.terms.walk(self.start, text) != self.terms.EMPTY
+
+    def shortest(self) -> bytes:
+        """Return a shortest text of the language.
+
+        Raises GrammarTooLargeError if even that is longer than 16 MiB.
+        """
+        with self.lock:
+            return self._shortest.text(self.start)
+
+    @cached_property
+    def min_bytes(self) -> int:
+        """The length of a shortest text in bytes."""
+        with self.lock:
+            return self._shortest.length(self.start)
+
+
+def compile_grammar(
+    grammar: object,
+    *,
+    style: TextStyle | None = None,
+    registry: Mapping[str, object] | None = None,
+    assert_format: bool = True,
+) -> Grammar:
+    """Compile a `grammar` field: `{"type": "json" | "json_schema" | "regex", "value": ...}`.
+
+    `registry` maps URIs to documents that `$ref` may name. `assert_format=False` makes `format` an
+    annotation. Raises GrammarError: InvalidGrammarError (not a grammar), UnsupportedGrammarError (a
+    keyword or construct that is not enforced), UnsatisfiableGrammarError (no text matches),
+    GrammarTooLargeError (a counted limit). Cost: linear in the schema; the automaton comes later.
+    """
+    parsed = parse_grammar(grammar)
+    if parsed is None:
+        raise InvalidGrammarError('a grammar of type "text" constrains nothing; leave it out')
+    if isinstance(parsed, JsonGrammar):
+        return _compile_json(parsed.schema, style or TextStyle(), assert_format=assert_format)
+    return _compile_regex(parsed.pattern)
+
+
+def _compile_regex(pattern: str) -> Grammar:
+    terms = Terms()
+    start = compile_regex(terms, pattern, Utf8Alphabet(terms), dialect="python", search=False)
+    if terms.is_empty(start):
+        raise UnsatisfiableGrammarError("no text matches this regex")
+    return Grammar(terms, start, Shortest(terms), ())
+
+
+def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> Grammar:
+    terms = Terms()
+    text = JsonText(terms, style)
+    report: list[KeywordReport] = []
+
+    def note(pointer: str, keyword: str, status: Literal["enforced", "annotation"]) -> None:
+        report.append(KeywordReport(pointer, keyword, status))
+
+    source = SchemaSource(schema)
+    graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))
+    shortest = Shortest(terms)
+    numbers = NumberText(terms, style)
+    productive = Productivity(graph, numbers, shortest)
+    root = graph.place(source.root)
+    if productive.visit(root) >= INFINITE:
+        raise _unsatisfiable(graph, productive, root)
+    start = JsonLanguage(graph, numbers, productive).node(root)
+    return Grammar(terms, start, shortest, tuple(report))
+
+
+def _unsatisfiable(
+    graph: SchemaGraph, productive: Productivity, root: int
+) -> UnsatisfiableGrammarError:
+    """Name the places at fault: those without any shape, or else those that need themselves."""
+    empty = productive.empty_nodes()
+    bare = [n for n in empty if not (graph.shapes(n).arrays or graph.shapes(n).objects)]
+    culprits = [n for n in bare if n != graph.FALSE] or empty
+    pointers = tuple(dict.fromkeys(p for node in culprits for p in graph.pointers(node)))
+    if root in culprits or not pointers:
+        pointers = graph.pointers(root)
+    if bare:
+        reason = "no value is allowed here; the keywords leave nothing or contradict each other"
+    else:
+        reason = "every value would have to contain another value of the same schema, without end"
+    return UnsatisfiableGrammarError(reason, pointer=pointers[0], pointers=pointers)

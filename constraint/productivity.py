@@ -1,0 +1,132 @@
+"""Which nodes of a schema have a value at all, and how short its text can be.
+
+A value of a node may need values of other nodes, and a schema may refer to itself, so "has a value" is a
+least fixpoint: start from nothing, let every node that can be written with what is known become known, and
+repeat until nothing changes. Carrying lengths instead of yes and no costs the same and also gives the
+shortest text. A node that stays without a length is empty: every value would need another one of itself.
+
+Source: productive nonterminals of a grammar; least lengths by Knuth's generalisation of Dijkstra (1977).
+"""
+
+from __future__ import annotations
+
+from ..schemas.errors import GrammarTooLargeError
+from .json_text import JsonText
+from .numbers import NumberText
+from .schema_graph import SchemaGraph
+from .shapes import ArrayShape, ObjectShape, Shapes
+from .shortest import INFINITE, Shortest
+
+MOST_NODES = 200_000
+
+
+class Productivity:
+    """Lengths of shortest texts for every node that a root can reach.
+
+    Visiting the nodes also reads every keyword that matters, so each refusal is known afterwards.
+    """
+
+    def __init__(self, graph: SchemaGraph, numbers: NumberText, shortest: Shortest) -> None:
+        self.graph = graph
+        self.numbers = numbers
+        self.shortest = shortest
+        self.text: JsonText = graph.text
+        self._lengths: dict[int, int] = {}
+        self._comma = shortest.length(self.text.comma)
+
+    def visit(self, root: int) -> int:
+        """Return the length of a shortest text of `root`, `INFINITE` if it has no value."""
+        users = self._reach(root)
+        dirty = list(users)
+        while dirty:
+            changed = [node for node in dirty if self._improve(node)]
+            dirty = list(dict.fromkeys(user for node in changed for user in users[node]))
+        return self.length(root)
+
+    def length(self, node: int) -> int:
+        """Return the length of a shortest text of a visited node."""
+        return self._lengths.get(node, INFINITE)
+
+    def empty_nodes(self) -> list[int]:
+        """Return the visited nodes without a value, in the order in which they were met."""
+        return [node for node, length in self._lengths.items() if length >= INFINITE]
+
+    def _reach(self, root: int) -> dict[int, list[int]]:
+        """Return every node below `root` with the nodes that use it directly."""
+        users: dict[int, list[int]] = {root: []}
+        queue = [root]
+        for node in queue:
+            self._lengths[node] = INFINITE
+            for child in _children(self.graph.shapes(node)):
+                if child not in users:
+                    users[child] = []
+                    queue.append(child)
+                users[child].append(node)
+            if len(queue) > MOST_NODES:
+                raise GrammarTooLargeError("schema nodes", MOST_NODES, len(queue))
+        return users
+
+    def _improve(self, node: int) -> bool:
+        length = self._shortest(self.graph.shapes(node))
+        if length >= self._lengths[node]:
+            return False
+        self._lengths[node] = length
+        return True
+
+    def _shortest(self, shapes: Shapes) -> int:
+        lengths = [INFINITE]
+        if shapes.null:
+            lengths.append(4)
+        lengths.extend(4 if truth else 5 for truth in shapes.booleans)
+        lengths.extend(self.shortest.length(self.numbers.term(n)) for n in shapes.numbers)
+        if shapes.strings:
+            lengths.append(2 + self.shortest.length(shapes.strings))
+        lengths.extend(self.array_length(shape) for shape in shapes.arrays)
+        lengths.extend(self.object_length(shape) for shape in shapes.objects)
+        return min(lengths)
+
+    def array_length(self, shape: ArrayShape) -> int:
+        """Return the length of a shortest text of an array shape."""
+        if shape.low > self.most_items(shape):
+            return INFINITE
+        known = shape.prefix[: shape.low]
+        items = sum(self.length(node) for node in known)
+        if shape.low > len(known):
+            items += (shape.low - len(known)) * self.length(shape.rest)
+        return min(INFINITE, 2 + items + max(shape.low - 1, 0) * self._comma)
+
+    def most_items(self, shape: ArrayShape) -> int:
+        """Return how many items can be written before one without a value comes."""
+        high = INFINITE if shape.high is None else shape.high
+        for index, node in enumerate(shape.prefix[:high]):
+            if self.length(node) >= INFINITE:
+                return index
+        if high > len(shape.prefix) and self.length(shape.rest) >= INFINITE:
+            return len(shape.prefix)
+        return high
+
+    def object_length(self, shape: ObjectShape) -> int:
+        """Return the length of a shortest text of an object shape."""
+        members = sum(self.member_length(shape, name) for name in shape.required)
+        return min(INFINITE, 2 + members + max(len(shape.required) - 1, 0) * self._comma)
+
+    def member_length(self, shape: ObjectShape, name: str) -> int:
+        """Return the length of a shortest `"name": value`."""
+        value = self.length(shape.value(name))
+        return value if value >= INFINITE else value + self.shortest.length(self.text.key(name))
+
+    @property
+    def comma_length(self) -> int:
+        """The length of a comma with its gaps."""
+        return self._comma
+
+
+def _children(shapes: Shapes) -> dict[int, None]:
+    found: dict[int, None] = {}
+    for array in shapes.arrays:
+        found.update(dict.fromkeys(array.prefix))
+        found[array.rest] = None
+    for obj in shapes.objects:
+        found.update(dict.fromkeys(obj.properties.values()))
+        found[obj.additional] = None
+    return found

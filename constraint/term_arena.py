@@ -1,0 +1,319 @@
+"""Hash-consed terms over bytes: the constructors.
+
+A term denotes a set of byte strings and is nothing but an int: an index into its arena. Two terms built the
+same way get the same int, so whatever is computed for a term is computed once, and a term can serve as the
+state of an automaton (the language of what may still follow). The constructors keep a weak normal form
+(concatenation leans right, unions are flat, sorted and free of repeats, neighbouring counters are joined):
+enough for the set of terms met on the way to stay finite, cheap enough to run for every byte.
+
+Source: derivatives need terms up to associativity, commutativity and idempotence of union and
+intersection to be finitely many (Brzozowski 1964; Owens, Reppy, Turon 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from enum import IntEnum
+from typing import Any, ClassVar, Protocol
+
+EVERY_BYTE = (1 << 256) - 1
+
+
+class Kind(IntEnum):
+    """What a node is; the comment names the fields that follow the kind in the node."""
+
+    EMPTY = 0
+    EPSILON = 1
+    BYTES = 2  # mask: 256-bit int, never with exactly one bit set
+    LITERAL = 3  # text: at least one byte
+    CONCAT = 4  # head, tail; the head is not a CONCAT
+    UNION = 5  # members: sorted, at least two
+    REPEAT = 6  # inner, low, high or None
+    INTERSECT = 7  # members: sorted, at least two
+    COMPLEMENT = 8  # inner
+    LEXEME = 9  # inner: one string or number, never split across a concatenation
+    REFERENCE = 10  # owner, key: owner.expand(key) is the term
+    CAPTURE = 11  # head, owner, key, text: a lexeme whose text decides what follows
+
+
+class Owner(Protocol):
+    """Who gives meaning to references and captures; all keys are hashable values."""
+
+    def expand(self, key: Any) -> int:
+        """Return the term that a reference stands for."""
+        ...
+
+    def min_length(self, key: Any) -> int:
+        """Return the length in bytes of a shortest text of a reference."""
+        ...
+
+
+class CaptureOwner(Owner, Protocol):
+    """An owner that also decides what follows a captured text."""
+
+    def finish(self, key: Any, text: bytes | None) -> int:
+        """Return what follows once the head has matched `text`; None stands for an unblocked text."""
+        ...
+
+    def blocked(self, key: Any, text: bytes) -> tuple[bytes, ...] | None:
+        """Return the completions of `text` after which nothing may follow, None if not listed."""
+        ...
+
+
+class TermArena:
+    """An arena of terms; not shared between grammars, so that dropping a grammar frees it."""
+
+    EMPTY: ClassVar[int] = 0
+    EPSILON: ClassVar[int] = 1
+    ALL: ClassVar[int] = 3
+
+    def __init__(self) -> None:
+        self.nodes: list[tuple[Any, ...]] = []
+        self._ids: dict[tuple[Any, ...], int] = {}
+        self._nullable: list[bool] = []
+        self._certain: list[bool] = []
+        self._intern((Kind.EMPTY,), nullable=False)
+        self._intern((Kind.EPSILON,), nullable=True)
+        every = self._intern((Kind.BYTES, EVERY_BYTE), nullable=False)
+        self._intern((Kind.REPEAT, every, 0, None), nullable=True)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def _intern(self, node: tuple[Any, ...], *, nullable: bool, certain: bool = True) -> int:
+        found = self._ids.get(node)
+        if found is None:
+            found = len(self.nodes)
+            self._ids[node] = found
+            self.nodes.append(node)
+            self._nullable.append(nullable)
+            self._certain.append(certain)
+        return found
+
+    def nullable(self, term: int) -> bool:
+        """Return whether the empty text is in the language."""
+        return self._nullable[term]
+
+    def certain(self, term: int) -> bool:
+        """Return whether a look at the term decides emptiness: only `EMPTY` itself is empty."""
+        return self._certain[term]
+
+    def byte_set(self, mask: int) -> int:
+        """Return the one-byte texts whose byte `b` has bit `b` set in `mask`."""
+        if mask & (mask - 1) == 0:
+            return self.literal(bytes([mask.bit_length() - 1])) if mask else self.EMPTY
+        return self._intern((Kind.BYTES, mask), nullable=False)
+
+    def literal(self, text: bytes) -> int:
+        """Return the language of exactly `text`."""
+        if not text:
+            return self.EPSILON
+        return self._intern((Kind.LITERAL, text), nullable=False)
+
+    def concat(self, *parts: int) -> int:
+        """Return the texts made of one text of each part, in order."""
+        tail = self.EPSILON
+        for part in reversed(parts):
+            tail = self._concat2(part, tail)
+        return tail
+
+    def _concat2(self, head: int, tail: int) -> int:
+        spine = []
+        while self.nodes[head][0] is Kind.CONCAT:
+            spine.append(self.nodes[head][1])
+            head = self.nodes[head][2]
+        result = self._prepend(head, tail)
+        for head in reversed(spine):
+            result = self._prepend(head, result)
+        return result
+
+    def _prepend(self, head: int, tail: int) -> int:
+        if head == self.EMPTY or tail == self.EMPTY:
+            return self.EMPTY
+        if head == self.EPSILON:
+            return tail
+        if tail == self.EPSILON:
+            return head
+        joined = self._joined(head, tail)
+        if joined is not None:
+            return joined
+        return self._intern(
+            (Kind.CONCAT, head, tail),
+            nullable=self._nullable[head] and self._nullable[tail],
+            certain=self._certain[head] and self._certain[tail],
+        )
+
+    def _joined(self, head: int, tail: int) -> int | None:
+        """Return `head` and the first part of `tail` as one node, where that is possible."""
+        first, rest = tail, self.EPSILON
+        if self.nodes[tail][0] is Kind.CONCAT:
+            _, first, rest = self.nodes[tail]
+        left, right = self.nodes[head], self.nodes[first]
+        if left[0] is not right[0]:
+            return None
+        if left[0] is Kind.LITERAL:
+            return self._prepend(self.literal(left[1] + right[1]), rest)
+        if left[0] is Kind.REPEAT and left[1] == right[1]:
+            high = None if left[3] is None or right[3] is None else left[3] + right[3]
+            return self._prepend(self.repeat(left[1], left[2] + right[2], high), rest)
+        return None
+
+    def repeat(self, inner: int, low: int, high: int | None) -> int:
+        """Return `low` to `high` (None: any number of) texts of `inner` in a row; never expanded."""
+        if inner == self.EPSILON or high == 0:
+            return self.EPSILON
+        if inner == self.EMPTY:
+            return self.EMPTY if low else self.EPSILON
+        if self._nullable[inner]:
+            low = 0
+        if low == 1 and high == 1:
+            return inner
+        node = self.nodes[inner]
+        if node[0] is Kind.REPEAT and node[2] <= 1 and node[3] is None:
+            return self.repeat(node[1], low * node[2], None)
+        return self._intern(
+            (Kind.REPEAT, inner, low, high),
+            nullable=low == 0,
+            certain=self._certain[inner] or low == 0,
+        )
+
+    def union(self, parts: Iterable[int]) -> int:
+        """Return the texts of any of the parts."""
+        members, mask = self._flat_members(parts, Kind.UNION)
+        members.discard(self.EMPTY)
+        if mask:
+            members.add(self.byte_set(mask))
+        if self.ALL in members:
+            return self.ALL
+        if len(members) > 1:
+            members = self._join_counters(members)
+        if self.EPSILON in members and any(self._nullable[m] for m in members if m > 1):
+            members.discard(self.EPSILON)
+        if len(members) < 2:
+            return members.pop() if members else self.EMPTY
+        return self._intern(
+            (Kind.UNION, tuple(sorted(members))),
+            nullable=any(self._nullable[m] for m in members),
+            certain=any(self._certain[m] for m in members),
+        )
+
+    def _flat_members(self, parts: Iterable[int], kind: Kind) -> tuple[set[int], int]:
+        """Return the parts with nested nodes of `kind` opened; one-byte sets come as one mask."""
+        members: set[int] = set()
+        mask = 0
+        for part in parts:
+            node = self.nodes[part]
+            for member in node[1] if node[0] is kind else (part,):
+                node = self.nodes[member]
+                if kind is Kind.UNION and node[0] is Kind.BYTES:
+                    mask |= node[1]
+                elif kind is Kind.UNION and node[0] is Kind.LITERAL and len(node[1]) == 1:
+                    mask |= 1 << node[1][0]
+                else:
+                    members.add(member)
+        return members, mask
+
+    def _counter_of(self, term: int) -> tuple[tuple[int, int, int], int, int | None] | None:
+        """Split `prefix . inner{low,high} . rest` into ((prefix, inner, rest), low, high)."""
+        prefix, counter, rest = self.EPSILON, term, self.EPSILON
+        node = self.nodes[term]
+        if node[0] is Kind.CONCAT:
+            _, counter, rest = node
+            if self.nodes[counter][0] is not Kind.REPEAT:
+                prefix, counter, rest = counter, rest, self.EPSILON
+                if self.nodes[counter][0] is Kind.CONCAT:
+                    _, counter, rest = self.nodes[counter]
+        node = self.nodes[counter]
+        if node[0] is not Kind.REPEAT:
+            return None
+        return (prefix, node[1], rest), node[2], node[3]
+
+    def _join_counters(self, members: set[int]) -> set[int]:
+        """Join members that differ in one counter only and whose ranges touch.
+
+        Without this a pattern like `(a+b?){1,50}` would keep fifty copies of itself in a state.
+        """
+        groups: dict[tuple[int, int, int], list[tuple[int, int | None]]] = {}
+        rest: set[int] = set()
+        for member in members:
+            split = self._counter_of(member)
+            if split is None:
+                rest.add(member)
+            else:
+                groups.setdefault(split[0], []).append((split[1], split[2]))
+        for (prefix, inner, tail), ranges in groups.items():
+            for low, high in _joined_ranges(ranges):
+                rest.add(self.concat(prefix, self.repeat(inner, low, high), tail))
+        return rest
+
+    def intersect(self, parts: Iterable[int]) -> int:
+        """Return the texts that are in every part; emptiness is not decided here."""
+        members, _ = self._flat_members(parts, Kind.INTERSECT)
+        members.discard(self.ALL)
+        if self.EMPTY in members:
+            return self.EMPTY
+        if self.EPSILON in members:
+            return self.EPSILON if all(self._nullable[m] for m in members) else self.EMPTY
+        if any(self.complement(m) in members for m in members if self._is_complement(m)):
+            return self.EMPTY
+        if len(members) < 2:
+            return members.pop() if members else self.ALL
+        return self._intern(
+            (Kind.INTERSECT, tuple(sorted(members))),
+            nullable=all(self._nullable[m] for m in members),
+            certain=False,
+        )
+
+    def _is_complement(self, term: int) -> bool:
+        return self.nodes[term][0] is Kind.COMPLEMENT
+
+    def complement(self, inner: int) -> int:
+        """Return every byte string that is not in `inner`."""
+        if inner == self.EMPTY:
+            return self.ALL
+        if inner == self.ALL:
+            return self.EMPTY
+        if self._is_complement(inner):
+            return int(self.nodes[inner][1])
+        return self._intern(
+            (Kind.COMPLEMENT, inner), nullable=not self._nullable[inner], certain=False
+        )
+
+    def lexeme(self, inner: int) -> int:
+        """Return `inner` as one atomic token of the text, kept apart from what follows it."""
+        if inner in (self.EMPTY, self.EPSILON):
+            return inner
+        return self._intern(
+            (Kind.LEXEME, inner), nullable=self._nullable[inner], certain=self._certain[inner]
+        )
+
+    def reference(
+        self, owner: Owner, key: Hashable, *, nullable: bool, certain: bool = False
+    ) -> int:
+        """Return a name that is expanded on first use; `certain` promises that it is not empty."""
+        return self._intern((Kind.REFERENCE, owner, key), nullable=nullable, certain=certain)
+
+    def capture(self, head: int, owner: CaptureOwner, key: Hashable, text: bytes = b"") -> int:
+        """Return `head` with its text remembered: what follows is `owner.finish(key, text)`.
+
+        `head` is a lexeme that no text of itself continues (a string with its closing quote), and
+        `finish` leaves something possible for infinitely many texts, so a capture is never empty.
+        """
+        return self._intern((Kind.CAPTURE, head, owner, key, text), nullable=False)
+
+
+def _joined_ranges(
+    ranges: list[tuple[int, int | None]],
+) -> list[tuple[int, int | None]]:
+    """Return the same numbers as few ranges; ranges that overlap or touch become one."""
+    if len(ranges) == 1:
+        return ranges
+    joined: list[tuple[int, int | None]] = []
+    for low, high in sorted(ranges, key=lambda r: r[0]):
+        if joined and (joined[-1][1] is None or low <= joined[-1][1] + 1):
+            last_low, last_high = joined[-1]
+            wider = None if last_high is None or high is None else max(last_high, high)
+            joined[-1] = (last_low, wider)
+        else:
+            joined.append((low, high))
+    return joined

@@ -1,0 +1,1 @@
+"""The engine: model, sampling, batching, streaming and the command line."""

@@ -1,0 +1,1 @@
+"""Language times vocabulary: token masks and transitions by state number; knows no tensor."""

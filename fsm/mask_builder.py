@@ -1,0 +1,215 @@
+"""Token masks of states that nobody asked about before.
+
+A state is walked through the vocabulary trie by the kernel. Inside a string nearly every token is legal
+and the walk is long; but a state "rest of a string, then a tail" allows exactly the tokens that stay inside
+the string, and those that leave it somewhere and go on in the tail. Which tokens stay and where they leave
+depends on the string alone: `HeadMask` keeps that for each vocabulary, shared by all grammars, and only the
+short walks of the tail from the places of leaving are made anew.
+
+Where the string's own text decides what follows (a property name that must not come twice), the walk is made
+as if the name were new, and the few names that are not are then cut out with the subtrees behind them. A
+token long enough to contain one such name and the end of another is walked name by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from ..constraint.automaton import DEAD, Automaton, Branch
+from .bitmask import Bitmask, allow, empty_mask, forbid
+from .kernels import walk
+from .transition_table import TransitionTable
+from .vocabulary import Vocabulary
+
+Ints = npt.NDArray[np.int32]
+ROOT = 0
+_SHARED: WeakKeyDictionary[Vocabulary, dict[bytes, HeadMask]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMask:
+    """What a lexeme allows from the root of the trie, whatever follows it.
+
+    `mask` has every token that stays inside the lexeme or ends with it; `exits` are the trie nodes
+    where the lexeme may end, `inner_exits` those of them that have nodes below.
+    """
+
+    mask: Bitmask
+    exits: Ints
+    inner_exits: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureMask:
+    """The mask of a capture whose text is new; `exact` is False where the text could matter later."""
+
+    mask: Bitmask
+    exact: bool
+
+
+class MaskBuilder:
+    """Builds masks for one grammar and one vocabulary; the caller holds the grammar's lock."""
+
+    def __init__(self, automaton: Automaton, vocabulary: Vocabulary) -> None:
+        self.automaton = automaton
+        self.table = TransitionTable(automaton)
+        self.size = vocabulary.size
+        self.trie = vocabulary.trie
+        self._shared = _SHARED.setdefault(vocabulary, {})
+        self._heads: dict[int, HeadMask] = {}
+        self._captures: dict[tuple[int, int], CaptureMask] = {}
+        self._met_nested_capture = False
+        nodes = self.trie.node_count
+        self._stack = np.empty(self.trie.max_depth + 2, np.int32)
+        self._pending = (np.empty(nodes, np.int32), np.empty(nodes, np.int32))
+        self._exits = np.empty(nodes, np.int32)
+
+    def build(self, state: int) -> Bitmask:
+        """Return the mask of a state, EOS left out: (words,) int32."""
+        mask = empty_mask(self.size)
+        self._walk([ROOT], [state], mask)
+        return mask
+
+    def _walk(self, nodes: list[int], states: list[int], mask: Bitmask) -> Ints:
+        """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
+        exits = []
+        while nodes:
+            pending_nodes, pending_states, left = self._run(nodes, states, mask)
+            exits.append(left)
+            nodes, states = [], []
+            for node, state in zip(pending_nodes, pending_states, strict=True):
+                branches = self.automaton.branches(state)
+                if branches:
+                    for branch in branches:
+                        self._walk_branch(node, branch, mask, nodes, states)
+                else:
+                    if not self.table.known[state]:
+                        self.table.fill(state)
+                    nodes.append(node)
+                    states.append(state)
+        return np.concatenate(exits) if exits else np.empty(0, np.int32)
+
+    def _run(
+        self, nodes: list[int], states: list[int], mask: Bitmask
+    ) -> tuple[list[int], list[int], Ints]:
+        trie, table = self.trie, self.table
+        starts = np.array(states, np.int32)
+        table.cover(starts)
+        pending, left = walk(
+            trie.byte,
+            trie.depth,
+            trie.skip,
+            trie.token_start,
+            trie.token_ids,
+            table.rows,
+            table.known,
+            table.accepting,
+            np.array(nodes, np.int32),
+            starts,
+            self._stack,
+            mask,
+            *self._pending,
+            self._exits,
+        )
+        pending_nodes, pending_states = (buffer[:pending].tolist() for buffer in self._pending)
+        return pending_nodes, pending_states, self._exits[:left].copy()
+
+    def _walk_branch(
+        self, node: int, branch: Branch, mask: Bitmask, nodes: list[int], states: list[int]
+    ) -> None:
+        """Add what one branch allows below `node`; pairs still to be walked go to the lists."""
+        if branch.head is None and branch.tail is not None:
+            nodes.append(node)
+            states.append(branch.tail)
+        elif branch.head is not None and branch.tail is not None:
+            head = self._head(node, branch.head)
+            mask |= head.mask
+            nodes.extend(head.inner_exits.tolist())
+            states.extend([branch.tail] * len(head.inner_exits))
+            if self.automaton.is_accepting(branch.head):
+                nodes.append(node)
+                states.append(branch.tail)
+        elif branch.head is not None:
+            mask |= self._capture(node, branch, branch.head)
+
+    def _head(self, node: int, head: int) -> HeadMask:
+        """Return what a lexeme allows below `node`; at the root it is looked up."""
+        if node != ROOT:
+            return self._walk_head(node, head)
+        found = self._heads.get(head)
+        if found is None:
+            name = self.automaton.fingerprint(head)
+            found = None if name is None else self._shared.get(name)
+            if found is None:
+                found = self._walk_head(ROOT, head)
+                if name is not None:
+                    self._shared[name] = found
+            self._heads[head] = found
+        return found
+
+    def _walk_head(self, node: int, head: int) -> HeadMask:
+        mask = empty_mask(self.size)
+        exits = self._walk_lexeme(node, head, mask)
+        return HeadMask(mask, exits, exits[self.trie.skip[exits] > exits + 1])
+
+    def _walk_lexeme(self, node: int, head: int, mask: Bitmask) -> Ints:
+        """Walk a lexeme without anything behind it; its states have no branches."""
+        return self._walk([node], [head], mask)
+
+    def _capture(self, node: int, branch: Branch, head: int) -> Bitmask:
+        """Return the mask of a capture below `node`."""
+        blocked = self.automaton.blocked(branch) if node == ROOT else None
+        if blocked is not None:
+            new = self._new_capture(branch, head)
+            if new.exact:
+                return self._without(new.mask, blocked) if blocked else new.mask
+        if node != ROOT:
+            self._met_nested_capture = True
+        return self._each_exit(node, branch, self._head(node, head))
+
+    def _new_capture(self, branch: Branch, head: int) -> CaptureMask:
+        """Return the mask of a capture as if its text were different from all others."""
+        state = self.automaton.after(branch, None)
+        found = self._captures.get((head, state))
+        if found is None:
+            head_mask = self._head(ROOT, head)
+            mask = head_mask.mask.copy()
+            before, self._met_nested_capture = self._met_nested_capture, False
+            exits = head_mask.inner_exits.tolist()
+            self._walk(exits, [state] * len(exits), mask)
+            found = CaptureMask(mask, exact=not self._met_nested_capture)
+            self._met_nested_capture |= before
+            self._captures[head, state] = found
+        return found
+
+    def _without(self, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
+        """Return the mask less all tokens that spell a blocked text, alone or with more behind it."""
+        trie = self.trie
+        cut = mask
+        for text in blocked:
+            node = trie.find(text)
+            if node >= 0:
+                cut = mask.copy() if cut is mask else cut
+                end = trie.token_start[trie.skip[node]]
+                forbid(cut, trie.token_ids[trie.token_start[node] : end].tolist())
+        return cut
+
+    def _each_exit(self, node: int, branch: Branch, head: HeadMask) -> Bitmask:
+        """Return the mask of a capture below `node`, asking for every text what follows it."""
+        trie, depth = self.trie, int(self.trie.depth[node])
+        mask = head.mask.copy()
+        nodes, states = [], []
+        for exit_node in head.exits.tolist():
+            state = self.automaton.after(branch, trie.path(exit_node)[depth:])
+            if state == DEAD:
+                forbid(mask, trie.tokens_at(exit_node).tolist())
+            else:
+                allow(mask, trie.tokens_at(exit_node).tolist())
+                nodes.append(exit_node)
+                states.append(state)
+        self._walk(nodes, states, mask)
+        return mask

@@ -1,0 +1,134 @@
+"""The token FSM: a grammar and a vocabulary seen as states, token masks and transitions.
+
+A state is an int; copying it is forking, keeping an old one is rolling back. Masks and transitions are
+computed when they are first asked for and looked up from then on. The mask of a state allows exactly the
+tokens whose bytes keep the text a viable prefix, and every EOS id where the text may end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..constraint.automaton import DEAD, Automaton
+from ..constraint.grammar import Grammar
+from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
+from .bitmask import Bitmask, allow, allowed_ids
+from .logits_processor import GrammarLogitsProcessor
+from .mask_builder import MaskBuilder
+from .vocabulary import Vocabulary
+
+NARROW = 512
+MOST_FORCED_BYTES = 1 << 16
+
+
+class TokenFSM:
+    """One grammar over one vocabulary; thread-safe, and shared freely between requests.
+
+    Raises IncompatibleVocabularyError if no token at all can begin a text of the grammar.
+    """
+
+    def __init__(self, grammar: Grammar, vocabulary: Vocabulary) -> None:
+        self.grammar = grammar
+        self.vocabulary = vocabulary
+        self._eos = frozenset(vocabulary.eos_token_ids)
+        self._masks: dict[int, Bitmask] = {}
+        self._narrow: dict[int, Bitmask | None] = {}
+        self._next: dict[tuple[int, int], int] = {}
+        with grammar.lock:
+            self._automaton = Automaton(grammar)
+            self._builder = MaskBuilder(self._automaton, vocabulary)
+        self.start = self._automaton.start
+        self.finished = self._automaton.finished
+        if not self.token_mask(self.start).any():
+            raise IncompatibleVocabularyError(
+                "no token of the vocabulary can begin a text of this grammar"
+            )
+
+    def token_mask(self, state: int) -> Bitmask:
+        """Return the tokens that may follow `state`; read-only, shared.
+
+        Shapes: (ceil(vocabulary / 32),) int32; bit `i % 32` of word `i // 32` is token `i`.
+        Cost: a walk over the live part of the trie the first time, a look-up later.
+        """
+        mask = self._masks.get(state)
+        return self._build(state) if mask is None else mask
+
+    def _build(self, state: int) -> Bitmask:
+        with self.grammar.lock:
+            mask = self._builder.build(state)
+            if self._automaton.is_accepting(state):
+                allow(mask, self._eos)
+        mask.flags.writeable = False
+        return self._masks.setdefault(state, mask)
+
+    def allowed_tokens(self, state: int) -> Bitmask | None:
+        """Return the allowed ids, ascending int32, if there are at most 512 of them, else None."""
+        if state not in self._narrow:
+            mask = self.token_mask(state)
+            narrow = int(np.bitwise_count(mask.view(np.uint32)).sum()) <= NARROW
+            self._narrow[state] = allowed_ids(mask, self.vocabulary.size) if narrow else None
+        return self._narrow[state]
+
+    def advance(self, state: int, token_id: int) -> int:
+        """Return the state after a token; an EOS leads to `finished`, where only EOS may follow.
+
+        Raises TokenRejectedError if the mask of `state` forbids the token.
+        Cost: one step a byte the first time, a look-up later.
+        """
+        found = self._next.get((state, token_id))
+        if found is None:
+            found = self._next[state, token_id] = self._advance(state, token_id)
+        return found
+
+    def _advance(self, state: int, token_id: int) -> int:
+        with self.grammar.lock:
+            if token_id in self._eos and self._automaton.is_accepting(state):
+                return self.finished
+            known = 0 <= token_id < self.vocabulary.size
+            text = self.vocabulary.token_bytes[token_id] if known else None
+            after = self._step_all(state, text) if text else DEAD
+        if after == DEAD:
+            raise TokenRejectedError(token_id, state)
+        return after
+
+    def _step_all(self, state: int, text: bytes) -> int:
+        for byte in text:
+            state = self._automaton.step(state, byte)
+            if state == DEAD:
+                break
+        return state
+
+    def advance_bytes(self, state: int, text: bytes) -> int | None:
+        """Return the state after some bytes, None if they leave the language."""
+        with self.grammar.lock:
+            after = self._step_all(state, text)
+        return None if after == DEAD else after
+
+    def is_accepting(self, state: int) -> bool:
+        """Return whether the text may end in `state`."""
+        with self.grammar.lock:
+            return self._automaton.is_accepting(state)
+
+    def is_complete(self, state: int) -> bool:
+        """Return whether the text may end in `state` and nothing can follow."""
+        with self.grammar.lock:
+            return self._automaton.is_accepting(state) and not self._automaton.row(state)
+
+    def forced_bytes(self, state: int) -> bytes:
+        """Return the longest text that every continuation of `state` begins with.
+
+        Ends where the text may end, and after 65 536 bytes.
+        """
+        forced = bytearray()
+        with self.grammar.lock:
+            while len(forced) < MOST_FORCED_BYTES:
+                byte = self._automaton.forced_byte(state)
+                if byte is None:
+                    break
+                forced.append(byte)
+                state = self._automaton.step(state, byte)
+        return bytes(forced)
+
+    def logits_processor(self) -> GrammarLogitsProcessor:
+        """Return a processor for one call of transformers' `generate`; batches and beams included."""
+        return GrammarLogitsProcessor(self)

@@ -1,0 +1,1 @@
+"""The wire contract: grammar field, parameters, request, response and errors."""

@@ -1,0 +1,160 @@
+"""Every error that lockstitch raises on purpose, as values with fields.
+
+The tree mirrors the wire contract: each class carries the `error_type` and the HTTP status that a server
+sends for it, so the library and the server fail with the same object.
+
+* LockstitchError
+    * ValidationError               "validation" 422              the request cannot be accepted
+        * GrammarError                                            its grammar cannot
+            * InvalidGrammarError                                 not a JSON Schema, not a regex
+            * UnsupportedGrammarError                             well formed, but refused by name
+            * UnsatisfiableGrammarError                           no text can match
+            * GrammarTooLargeError                                a counted limit was passed
+            * IncompatibleVocabularyError                         the tokenizer cannot write it
+    * ModelUnavailableError         "validation" 422              no model where one was asked for
+    * OverloadedError               "overloaded" 429
+    * GenerationError               "generation" 424
+        * TokenRejectedError                                      `advance` with a masked token
+    * IncompleteGenerationError     "incomplete_generation" 500
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LockstitchError(Exception):
+    """Base of all deliberate errors; `str()` is a sentence that says what to change."""
+
+    error_type: ClassVar[str] = "generation"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ValidationError(LockstitchError):
+    """A request that is refused before any work; `parameter` names the field at fault, if one is."""
+
+    error_type = "validation"
+    status = 422
+
+    def __init__(self, message: str, *, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class GrammarError(ValidationError):
+    """A grammar that is refused before the first token.
+
+    `pointer` is a JSON pointer into the schema ("" is its root), `offset` a code point offset into a
+    regex; each is None where it has no meaning. `reason` is the sentence without the place.
+    """
+
+    def __init__(
+        self, reason: str, *, pointer: str | None = None, offset: int | None = None
+    ) -> None:
+        places = []
+        if pointer is not None:
+            places.append(f"at {pointer or 'the root'!s}")
+        if offset is not None:
+            places.append(f"at offset {offset}")
+        where = " ".join(places)
+        super().__init__(f"grammar {where}: {reason}" if where else reason, parameter="grammar")
+        self.reason = reason
+        self.pointer = pointer
+        self.offset = offset
+
+
+class InvalidGrammarError(GrammarError):
+    """The value is not a JSON Schema or not a regular expression."""
+
+
+class UnsupportedGrammarError(GrammarError):
+    """The grammar is well formed, but `feature` (a keyword or a regex construct) is not enforced."""
+
+    def __init__(
+        self,
+        feature: str,
+        reason: str,
+        *,
+        pointer: str | None = None,
+        offset: int | None = None,
+    ) -> None:
+        super().__init__(f"{feature}: {reason}", pointer=pointer, offset=offset)
+        self.feature = feature
+
+
+class UnsatisfiableGrammarError(GrammarError):
+    """No text matches; `pointers` are the places that contradict each other."""
+
+    def __init__(
+        self, reason: str, *, pointer: str | None = None, pointers: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(reason, pointer=pointer)
+        self.pointers = pointers or ((pointer,) if pointer is not None else ())
+
+
+class GrammarTooLargeError(GrammarError):
+    """A counted limit was passed: `limit` is its name, `allowed` its value, `reached` what was met."""
+
+    def __init__(
+        self,
+        limit: str,
+        allowed: int,
+        reached: int,
+        *,
+        pointer: str | None = None,
+        offset: int | None = None,
+    ) -> None:
+        super().__init__(
+            f"the grammar needs {reached} {limit}, the limit is {allowed}",
+            pointer=pointer,
+            offset=offset,
+        )
+        self.limit = limit
+        self.allowed = allowed
+        self.reached = reached
+
+
+class IncompatibleVocabularyError(GrammarError):
+    """No token of the vocabulary can continue a text of the grammar; `prefix` is that text."""
+
+    def __init__(self, reason: str, *, prefix: bytes = b"") -> None:
+        super().__init__(reason)
+        self.prefix = prefix
+
+
+class ModelUnavailableError(ValidationError):
+    """The model that was asked for is not on this machine; the message says which command brings it."""
+
+
+class OverloadedError(LockstitchError):
+    """No room for the request now; it can be sent again."""
+
+    error_type = "overloaded"
+    status = 429
+
+
+class GenerationError(LockstitchError):
+    """Something failed while tokens were being made."""
+
+    error_type = "generation"
+    status = 424
+
+
+class TokenRejectedError(GenerationError):
+    """`advance` was called with a token that the mask of `state` forbids."""
+
+    def __init__(self, token_id: int, state: int) -> None:
+        super().__init__(f"token {token_id} is not allowed in state {state}")
+        self.token_id = token_id
+        self.state = state
+
+
+class IncompleteGenerationError(LockstitchError):
+    """A generation ended without a final token."""
+
+    error_type = "incomplete_generation"
+    status = 500
