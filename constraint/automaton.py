@@ -28,7 +28,7 @@ class Branch:
 
     head: int | None
     tail: int | None
-    capture: int = 0
+    capture: tuple[int, int] = (0, 0)
 
 
 class Automaton:
@@ -69,9 +69,11 @@ class Automaton:
     def _step_branch(self, branch: Branch, byte: int) -> int:
         """Step the shared lexeme, whose row is known long before that of the whole state."""
         terms = self.terms
+        if branch.head is None and branch.tail is not None:
+            return terms.step(self._terms_of[branch.tail], byte)
         if branch.head is None or branch.tail is None:
-            term = branch.capture if branch.tail is None else self._terms_of[branch.tail]
-            return terms.step(term, byte)
+            capture, tail = branch.capture
+            return terms.concat(terms.step(capture, byte), tail)
         head, tail = self._terms_of[branch.head], self._terms_of[branch.tail]
         stepped = terms.concat(terms.step(head, byte), tail)
         return terms.union((stepped, terms.step(tail, byte))) if terms.nullable(head) else stepped
@@ -88,36 +90,41 @@ class Automaton:
         return found
 
     def _split(self, term: int) -> tuple[Branch, ...]:
-        node = self.terms.nodes[term]
-        members = node[1] if node[0] is Kind.UNION else (term,)
-        branches = [self._branch(member) for member in members]
-        if not any(branches):
-            return ()
-        plain = [m for m, branch in zip(members, branches, strict=True) if branch is None]
-        split = [branch for branch in branches if branch is not None]
-        if plain:
-            split.append(Branch(None, self._state(self.terms.union(plain))))
+        """Take unions and the heads of concatenations apart until lexemes show."""
+        terms, nodes = self.terms, self.terms.nodes
+        split: list[Branch] = []
+        plain: list[int] = []
+        open_parts = [(term, terms.EPSILON)]
+        while open_parts:
+            part, tail = open_parts.pop()
+            node = nodes[part]
+            if node[0] is Kind.UNION:
+                open_parts.extend((member, tail) for member in node[1])
+            elif node[0] is Kind.CONCAT:
+                open_parts.append((node[1], terms.concat(node[2], tail)))
+            elif node[0] is Kind.LEXEME and tail != terms.EPSILON:
+                split.append(Branch(self._state(part), self._state(tail)))
+            elif node[0] is Kind.CAPTURE:
+                split.append(Branch(self._state(node[1]), None, (part, tail)))
+            else:
+                plain.append(terms.concat(part, tail))
+        if split and plain:
+            split.append(Branch(None, self._state(terms.union(plain))))
         return tuple(split)
-
-    def _branch(self, term: int) -> Branch | None:
-        node = self.terms.nodes[term]
-        if node[0] is Kind.CAPTURE:
-            return Branch(self._state(node[1]), None, term)
-        if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.LEXEME:
-            return Branch(self._state(node[1]), self._state(node[2]))
-        return None
 
     def after(self, branch: Branch, text: bytes | None) -> int:
         """Return the state after the head of a capture has matched `text`.
 
         None stands for a text that nothing blocks and that nothing remembers.
         """
-        _, _, owner, key, before = self.terms.nodes[branch.capture]
-        return self._state(owner.finish(key, None if text is None else before + text))
+        capture, tail = branch.capture
+        _, _, owner, key, before = self.terms.nodes[capture]
+        rest = owner.finish(key, None if text is None else before + text)
+        return self._state(self.terms.concat(rest, tail))
 
     def blocked(self, branch: Branch) -> tuple[bytes, ...] | None:
         """Return the texts of a capture's head after which nothing may follow, None if unlisted."""
-        _, _, owner, key, before = self.terms.nodes[branch.capture]
+        _, _, owner, key, before = self.terms.nodes[branch.capture[0]]
         blocked: tuple[bytes, ...] | None = owner.blocked(key, before)
         return blocked
 

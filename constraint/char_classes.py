@@ -32,7 +32,7 @@ from .char_sets import (
     union,
 )
 
-Fold = Literal["python", "ascii", "ecma"]
+Fold = Literal["python", "ascii", "ecma", "legacy"]
 
 NEWLINE: Final = chars("\n")
 ECMA_LINE_ENDS: Final = chars("\n\r\u2028\u2029")
@@ -155,12 +155,18 @@ def _ecma_key(char: str) -> str:
     return folded if len(folded) == 1 else char
 
 
+def _legacy_key(char: str) -> str:
+    upper = char.upper()
+    return char if len(upper) > 1 or (upper.isascii() and not char.isascii()) else upper
+
+
 # Simple case foldings added by Unicode 15.1; older interpreters know only the full ones.
 _LATER_FOLDS: Final = {"\u1fd3": "\u0390", "\u1fe3": "\u03b0", "\ufb05": "\ufb06"}
 _KEYS: Final[dict[Fold, Callable[[str], str]]] = {
     "python": _python_key,
     "ascii": lambda char: char.lower() if char.isascii() else char,
     "ecma": _ecma_key,
+    "legacy": _legacy_key,
 }
 
 
@@ -175,9 +181,7 @@ def _orbits(fold: Fold) -> dict[int, CharSet]:
         if not block == block.lower() == block.upper() == block.casefold():
             for char in block:
                 groups[key(char)].append(ord(char))
-    return {
-        code: points(codes) for codes in groups.values() if len(codes) > 1 for code in codes
-    }
+    return {code: points(codes) for codes in groups.values() if len(codes) > 1 for code in codes}
 
 
 @cache
@@ -189,7 +193,8 @@ def _cased(fold: Fold) -> list[int]:
 def fold_case(ranges: CharSet, fold: Fold) -> CharSet:
     """`ranges` and every character that equals one of them when case is ignored.
 
-    "python" is `re` with IGNORECASE, "ascii" the same with ASCII, "ecma" the flags i and u.
+    "python" is `re` with IGNORECASE, "ascii" the same with ASCII, "ecma" the flags i and u of
+    ECMA-262, "legacy" its flag i alone.
     """
     orbits, cased = _orbits(fold), _cased(fold)
     extra: set[tuple[int, int]] = set()

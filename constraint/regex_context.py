@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..schemas.errors import GrammarTooLargeError
-from .char_sets import CharSet, contains, partition
+from .char_sets import CharSet, contains, partition, union
 from .regex_ast import After, Ahead, Behind, Chars, Concat, Node, Repeat, Syntax, Union, postorder
 from .trampoline import Call, run
 
@@ -50,10 +50,7 @@ class Contexts:
 
     def next_chars(self, allowed: int) -> CharSet:
         """Return the characters of the allowed classes."""
-        members = (
-            pair for index, ranges in enumerate(self.classes) if allowed >> index & 1 for pair in ranges
-        )
-        return tuple(sorted(members))
+        return union(*(c for index, c in enumerate(self.classes) if allowed >> index & 1))
 
     def _explore(self) -> None:
         start = tuple(frozenset((body,)) for body in self.bodies)
@@ -131,7 +128,7 @@ class Contexts:
                 found |= yield self._rests(part, answers, index)
             return found
         if isinstance(node, Concat):
-            return (yield self._concat_rests(node, answers, index))
+            return (yield from self._concat_rests(node, answers, index))
         if isinstance(node, Repeat):
             # one empty round can be repeated, so it satisfies the lower bound alone
             ends = yield self._ends(node.inner, answers)

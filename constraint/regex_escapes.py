@@ -112,7 +112,8 @@ class Escapes:
         kind = letter.lower()
         if self.source.mode != "python":
             found = {"d": ASCII_DIGIT, "w": ASCII_WORD, "s": ECMA_SPACE}[kind]
-            found = fold_case(found, "ecma") if fold else found
+            if fold and self.source.mode == "unicode":
+                found = fold_case(found, "ecma")
         elif ascii_only:
             found = {"d": ASCII_DIGIT, "w": ASCII_WORD, "s": ASCII_SPACE}[kind]
         else:
@@ -144,8 +145,10 @@ class Escapes:
             return octal
         if self.source.mode == "python" and in_class:
             self.source.fail(rf"\{first} is no escape in a class", start)
-        if first in "89" and self._number(first) > self.groups():
+        if self.source.mode == "legacy" and first in "89" and self._number(first) > self.groups():
             return ord(first)
+        if self._number(first) > self.groups():
+            self.source.fail(rf"there is no group {self._number(first)}", start)
         self._refuse_backreference(start)
 
     def _octal(self, first: str, in_class: bool) -> int | None:
@@ -248,7 +251,9 @@ class Escapes:
     def _control(self, start: int, in_class: bool) -> int:
         letter = self.source.peek()
         legacy_class = self.source.mode == "legacy" and in_class
-        if letter.isascii() and (letter.isalpha() or (legacy_class and (letter.isalnum() or letter == "_"))):
+        if letter.isascii() and (
+            letter.isalpha() or (legacy_class and (letter.isalnum() or letter == "_"))
+        ):
             self.source.at += 1
             return ord(letter) % 32
         if self.source.mode == "unicode":

@@ -17,8 +17,10 @@ Ernits, RE#, POPL 2025).
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
 
+from ..schemas.errors import GrammarTooLargeError
 from .char_sets import ANY_CHAR, CharSet, intersect, union
 from .regex_ast import (
     After,
@@ -38,7 +40,9 @@ from .shortest import INFINITE
 from .terms import Terms
 from .trampoline import Call, run
 
+MAX_STEPS: Final = 50_000  # for one compile or one expansion of a reference
 Tail = tuple[int, ...]  # a term for every context
+Reading = Callable[[Node, Tail], Call[Tail]]
 
 
 class Alphabet(Protocol):
@@ -58,7 +62,7 @@ class Round(NamedTuple):
     """A place in a loop, between two rounds; the key of a reference."""
 
     loop: int
-    count: int
+    done: int
     free: bool  # the lower bound is satisfied
     context: int
 
@@ -73,23 +77,29 @@ class Lowering:
         self.contexts = Contexts(syntax, root)
         self._later = self.contexts.later
         self._plain: dict[Node, int] = {}
+        self._classes: dict[Chars, tuple[int, ...]] = {}
+        self._parts: dict[tuple[Chars, tuple[int, ...]], int] = {}
         self._loops: list[tuple[Repeat, Tail]] = []
         self._loop_numbers: dict[tuple[Repeat, Tail], int] = {}
         self._bodies: dict[tuple[int, int, bool], Tail] = {}
+        self._steps = 0
         self._nothing = self._same(terms.EMPTY)
 
     def compile(self, root: Node, rest: int) -> int:
         """Return the term of `root` from the start of the text, then `rest`."""
-        return run(self.full(root, self._same(rest)))[0]
+        return self._run(self.full(root, self._same(rest)))[0]
+
+    def _run(self, call: Call[Tail]) -> Tail:
+        self._steps = 0
+        return run(call)
 
     def expand(self, key: Round) -> int:
         """Return the term of a reference: leave the loop, or go one more round."""
-        node, tail = self._loops[key.loop]
-        body = self._next_round(key)
-        if key.free:
-            return self.terms.union((tail[key.context], body[key.context]))
-        skipped = run(self.skips(node.inner, self._rounds(key.loop, key.count, free=True)))
-        return self.terms.union((skipped[key.context], body[key.context]))
+        _, tail = self._loops[key.loop]
+        body = self._run(self._next_round(key.loop, key.done, free=key.free))
+        if not key.free:
+            tail = self._run(self._leave_early(key.loop, key.done))
+        return self.terms.union((tail[key.context], body[key.context]))
 
     def min_length(self, key: Round) -> int:
         """Return the length in bytes of a shortest text, breadth first over the rows."""
@@ -102,6 +112,11 @@ class Lowering:
             seen = seen | frontier
             length += 1
         return INFINITE
+
+    def _count_step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise GrammarTooLargeError("steps to compile its assertions", MAX_STEPS, self._steps)
 
     def _same(self, term: int) -> Tail:
         return (term,) * len(self.contexts)
@@ -131,36 +146,61 @@ class Lowering:
 
     def full(self, node: Node, tail: Tail) -> Call[Tail]:
         """Compile the node before `tail`."""
+        self._count_step()
         if not self.syntax.asserts(node) and _constant(tail):
             return self._same(self.terms.concat(self.plain(node), tail[0]))
         if isinstance(node, Chars):
-            return self._step(node.ranges, tail)
+            return self._step(node, tail)
         if isinstance(node, Concat):
             for part in reversed(node.parts):
                 tail = yield self.full(part, tail)
             return tail
         if isinstance(node, Union):
-            found = []
-            for part in node.parts:
-                found.append((yield self.full(part, tail)))
-            return tuple(self.terms.union(column) for column in zip(*found, strict=True))
+            return (yield from self._branches(node, self.full, tail))
         if isinstance(node, Repeat):
-            return (yield self._loop(node, tail))
-        return (yield self._assertion(node, tail))
+            return (yield from self._loop(node, tail))
+        return (yield from self._assertion(node, tail))
 
-    def _step(self, ranges: CharSet, tail: Tail) -> Tail:
+    def _branches(self, node: Union, read: Reading, tail: Tail) -> Call[Tail]:
+        """Compile all branches of a choice in one of the three readings."""
+        found: list[Tail] = []
+        for part in node.parts:
+            branch = yield read(part, tail)
+            found += (branch,)
+        return tuple(self.terms.union(column) for column in zip(*found, strict=True))
+
+    def _step(self, node: Chars, tail: Tail) -> Tail:
         """Compile one character, which moves every context on to another."""
-        return tuple(self._step_from(row, ranges, tail) for row in self.contexts.steps)
+        return tuple(self._step_from(row, node, tail) for row in self.contexts.steps)
 
-    def _step_from(self, row: list[int], ranges: CharSet, tail: Tail) -> int:
-        to: dict[int, list[CharSet]] = {}
-        for context, members in zip(row, self.contexts.classes, strict=True):
-            shared = intersect(ranges, members)
-            if shared and tail[context] != self.terms.EMPTY:
-                to.setdefault(tail[context], []).append(shared)
+    def _step_from(self, row: list[int], node: Chars, tail: Tail) -> int:
+        to: dict[int, list[int]] = {}
+        for index in self._classes_of(node):
+            to.setdefault(tail[row[index]], []).append(index)
         return self.terms.union(
-            self.terms.concat(self._char(union(*sets)), rest) for rest, sets in to.items()
+            self.terms.concat(self._part(node, tuple(classes)), rest)
+            for rest, classes in to.items()
+            if rest != self.terms.EMPTY
         )
+
+    def _classes_of(self, node: Chars) -> tuple[int, ...]:
+        """Return the classes that the characters of the node fall into."""
+        found = self._classes.get(node)
+        if found is None:
+            pairs = enumerate(self.contexts.classes)
+            found = tuple(index for index, ranges in pairs if intersect(node.ranges, ranges))
+            self._classes[node] = found
+        return found
+
+    def _part(self, node: Chars, classes: tuple[int, ...]) -> int:
+        """Return one character of the node out of the classes."""
+        if classes == self._classes[node]:
+            return self.plain(node)
+        found = self._parts.get((node, classes))
+        if found is None:
+            members = union(*(self.contexts.classes[index] for index in classes))
+            found = self._parts[node, classes] = self._char(intersect(node.ranges, members))
+        return found
 
     def _assertion(self, node: Ahead | Behind | After, tail: Tail) -> Call[Tail]:
         terms = self.terms
@@ -189,7 +229,9 @@ class Lowering:
         if node.low == 0 and node.high == 1:
             return self._either(tail, (yield self.full(node.inner, tail)))
         plain = self._plain_loop(node, tail)
-        return plain if plain is not None else self._rounds(self._number(node, tail), 0)
+        if plain is not None:
+            return plain
+        return (yield from self._rounds(self._number(node, tail), 0))
 
     def _plain_loop(self, node: Repeat, tail: Tail) -> Tail | None:
         """Compile a loop whose tail tells contexts apart only before the first character."""
@@ -209,15 +251,15 @@ class Lowering:
             self._loops.append((node, tail))
         return number
 
-    def _rounds(self, loop: int, count: int, *, free: bool | None = None) -> Tail:
+    def _rounds(self, loop: int, count: int, *, free: bool = False) -> Call[Tail]:
         """Return the loop after `count` rounds; `free` says that the lower bound is satisfied."""
         node, tail = self._loops[loop]
-        free = count >= node.low if free is None else free or count >= node.low
+        free = free or count >= node.low
         if free and count == node.high:
             return tail
         if free and node.high is None:
             count = node.low  # rounds are counted only as far as a bound needs them
-        leave = tail if free else run(self.skips(node.inner, self._rounds(loop, count, free=True)))
+        leave = tail if free else (yield from self._leave_early(loop, count))
         return tuple(
             self.terms.reference(
                 self,
@@ -228,31 +270,36 @@ class Lowering:
             for context, term in enumerate(leave)
         )
 
-    def _next_round(self, key: Round) -> Tail:
-        place = key[:3]
+    def _leave_early(self, loop: int, count: int) -> Call[Tail]:
+        """Take one round that matches nothing: it can be repeated, so the lower bound is satisfied."""
+        node, _ = self._loops[loop]
+        rest = yield from self._rounds(loop, count, free=True)
+        return (yield from self.skips(node.inner, rest))
+
+    def _next_round(self, loop: int, count: int, *, free: bool) -> Call[Tail]:
+        """Return one more round that eats after `count` of them; built once."""
+        node, _ = self._loops[loop]
+        place = (loop, node.low if free and node.high is None else count, free)
         if place not in self._bodies:
-            node, _ = self._loops[key.loop]
-            again = self._rounds(key.loop, key.count + 1, free=key.free or None)
-            self._bodies[place] = run(self.eats(node.inner, again))
+            again = yield from self._rounds(loop, count + 1, free=free)
+            self._bodies[place] = yield self.eats(node.inner, again)
         return self._bodies[place]
 
     def eats(self, node: Node, tail: Tail) -> Call[Tail]:
         """Compile the texts of the node that are not empty before `tail`."""
+        self._count_step()
         if not self.syntax.may_be_empty(node):
-            return (yield self.full(node, tail))
+            return (yield from self.full(node, tail))
         if not self.syntax.asserts(node) and _constant(tail):
             some = self.terms.complement(self.terms.EPSILON)
             own = self.terms.intersect((self.plain(node), some))
             return self._same(self.terms.concat(own, tail[0]))
         if isinstance(node, Concat):
-            return (yield self._concat_eats(node, tail))
+            return (yield from self._concat_eats(node, tail))
         if isinstance(node, Union):
-            found = self._nothing
-            for part in node.parts:
-                found = self._either(found, (yield self.eats(part, tail)))
-            return found
+            return (yield from self._branches(node, self.eats, tail))
         if isinstance(node, Repeat):
-            return (yield self._loop_eats(node, tail))
+            return (yield from self._loop_eats(node, tail))
         return self._nothing
 
     def _concat_eats(self, node: Concat, tail: Tail) -> Call[Tail]:
@@ -266,14 +313,15 @@ class Lowering:
 
     def _loop_eats(self, node: Repeat, tail: Tail) -> Call[Tail]:
         loop = self._number(node, tail)
-        eaten: Tail = yield self.eats(node.inner, self._rounds(loop, 1))
+        eaten = yield from self._next_round(loop, 0, free=node.low == 0)
         if node.low == 0:
             return eaten
-        freed = yield self.eats(node.inner, self._rounds(loop, 1, free=True))
+        freed = yield from self._next_round(loop, 0, free=True)
         return self._either(eaten, (yield self.skips(node.inner, freed)))
 
     def skips(self, node: Node, tail: Tail) -> Call[Tail]:
         """Compile the empty text of the node, under its assertions, before `tail`."""
+        self._count_step()
         if not self.syntax.may_be_empty(node):
             return self._nothing
         if not self.syntax.asserts(node):
@@ -283,13 +331,12 @@ class Lowering:
                 tail = yield self.skips(part, tail)
             return tail
         if isinstance(node, Union):
-            found = self._nothing
-            for part in node.parts:
-                found = self._either(found, (yield self.skips(part, tail)))
-            return found
+            return (yield from self._branches(node, self.skips, tail))
         if isinstance(node, Repeat):
-            return tail if node.low == 0 else (yield self.skips(node.inner, tail))
-        return (yield self.full(node, tail))
+            if node.low:
+                tail = yield self.skips(node.inner, tail)
+            return tail
+        return (yield from self.full(node, tail))
 
 
 def _constant(tail: Tail) -> bool:

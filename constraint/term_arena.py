@@ -72,6 +72,7 @@ class TermArena:
         self._ids: dict[tuple[Any, ...], int] = {}
         self._nullable: list[bool] = []
         self._certain: list[bool] = []
+        self._captures: list[bool] = []
         self._intern((Kind.EMPTY,), nullable=False)
         self._intern((Kind.EPSILON,), nullable=True)
         every = self._intern((Kind.BYTES, EVERY_BYTE), nullable=False)
@@ -88,7 +89,15 @@ class TermArena:
             self.nodes.append(node)
             self._nullable.append(nullable)
             self._certain.append(certain)
+            self._captures.append(self._begins_with_capture(node))
         return found
+
+    def _begins_with_capture(self, node: tuple[Any, ...]) -> bool:
+        if node[0] is Kind.CONCAT:
+            return self._captures[node[1]]
+        if node[0] is Kind.UNION:
+            return any(self._captures[member] for member in node[1])
+        return node[0] is Kind.CAPTURE
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""

@@ -11,11 +11,12 @@ derivative graph is searched for an accepting term, and `row` leaves the empty s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 from ..schemas.errors import GrammarTooLargeError
 from .rows import Row, complement_row, gather, intersect_rows, literal_row, union_rows
-from .term_arena import Kind, TermArena
+from .term_arena import CaptureOwner, Kind, TermArena
 
 SEARCH_LIMIT = 300_000
 
@@ -46,9 +47,8 @@ class Terms(TermArena):
 
     def step(self, term: int, byte: int) -> int:
         """Return the successor of `term` by `byte`, `EMPTY` if there is none."""
-        node = self.nodes[term]
-        if node[0] is Kind.CAPTURE:
-            return self._step_capture(node, byte)
+        if self._captures[term]:
+            return self._step_capture(self.nodes[term], byte)
         bit = 1 << byte
         for mask, successor in self.row(term):
             if mask & bit:
@@ -67,17 +67,20 @@ class Terms(TermArena):
             term = self.step(term, byte)
         return term
 
-    def _step_capture(self, node: tuple[object, ...], byte: int) -> int:
+    def _step_capture(self, node: tuple[Any, ...], byte: int) -> int:
+        """Step a term that begins with a capture; its row would hold a successor for each byte."""
+        if node[0] is Kind.UNION:
+            return self.union([self.step(member, byte) for member in node[1]])
+        if node[0] is Kind.CONCAT:
+            return self._concat2(self.step(node[1], byte), node[2])
         _, head, owner, key, text = node
-        rest = self.step(head, byte)  # type: ignore[arg-type]
-        if rest == self.EMPTY:
-            return rest
-        return self._captured(rest, owner, key, text + bytes([byte]))  # type: ignore[operator]
+        rest = self.step(head, byte)
+        return rest and self._captured(rest, owner, key, text + bytes([byte]))
 
-    def _captured(self, rest: int, owner: object, key: object, text: bytes) -> int:
+    def _captured(self, rest: int, owner: CaptureOwner, key: Hashable, text: bytes) -> int:
         if rest == self.EPSILON:
-            return owner.finish(key, text)  # type: ignore[attr-defined, no-any-return]
-        return self.capture(rest, owner, key, text)  # type: ignore[arg-type]
+            return owner.finish(key, text)
+        return self.capture(rest, owner, key, text)
 
     def _raw_row(self, term: int) -> Row:
         """Return the row before empty successors are left out."""
@@ -147,7 +150,7 @@ class Terms(TermArena):
         return gather((mask, self._concat2(rest, again)) for mask, rest in self._raw[inner])
 
     def _capture_pairs(
-        self, head: int, owner: object, key: object, text: bytes
+        self, head: int, owner: CaptureOwner, key: Hashable, text: bytes
     ) -> Iterator[tuple[int, int]]:
         """Yield one pair a byte: the text, and so the successor, differs for each of them."""
         for mask, rest in self._raw[head]:

@@ -56,18 +56,20 @@ class Utf8Alphabet:
 
     def _number(self, ranges: CharSet, bits: int, marker: int) -> int:
         """Return `ranges` as a byte of `marker` plus the bits above `bits`, then the lower bits."""
+        if not bits:
+            return self.terms.byte_set(sum(_mask(marker | a, marker | b) for a, b in ranges))
         key = (ranges, bits, marker)
         found = self._numbers.get(key)
         if found is None:
-            terms = self.terms
-            found = self._numbers[key] = terms.union(
-                terms.concat(
-                    terms.byte_set(mask),
-                    self._number(rest, bits - 6, 0x80) if bits else terms.EPSILON,
-                )
+            found = self._numbers[key] = self.terms.union(
+                self.terms.concat(self.terms.byte_set(mask), self._number(rest, bits - 6, 0x80))
                 for mask, rest in _branches(ranges, bits, marker)
             )
         return found
+
+
+def _mask(low: int, high: int) -> int:
+    return (2 << high) - (1 << low)
 
 
 @lru_cache(4096)

@@ -58,7 +58,7 @@ _TYPE_NAMES = {
 
 
 class TensorInfo(NamedTuple):
-    """One row of the tensor directory; `shape` is outermost first, `offset` in bytes of the file."""
+    """One row of the tensor directory; `shape` outermost first, `offset` in bytes of the file."""
 
     name: str
     shape: tuple[int, ...]

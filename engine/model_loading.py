@@ -25,7 +25,11 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as transformers_logging
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
+)
 
 from ..schemas.errors import ModelUnavailableError, ValidationError
 from .embedded import MODEL_NAME, embedded_model_dir
@@ -95,7 +99,7 @@ def _from_transformers(
     try:
         with _no_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(location, local_files_only=True, **options)
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 location, local_files_only=True, dtype=dtype, **options
             )
     except ImportError as error:
@@ -104,12 +108,16 @@ def _from_transformers(
             "run `pip install 'lockstitch[gguf]'`"
         ) from error
     except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ModelUnavailableError(
-            f"{location} cannot be loaded from this machine: {reason}; "
+            f"{location} cannot be loaded from this machine: {_first_line(error)}; "
             "give the folder of a causal language model, with its tokenizer"
         ) from error
     return wrap_model(model.to(device), tokenizer, name)
+
+
+def _first_line(error: BaseException) -> str:
+    """What a one-line message can carry of an error that may bring a page of advice."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
 
 
 def _require_file(path: Path) -> None:
@@ -123,9 +131,9 @@ def _device(name: str | None) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without CUDA
-        reason = str(error).splitlines()[0]
         raise ValidationError(
-            f"device {name!r} cannot be used: {reason}; `cpu` always can", parameter="device"
+            f"device {name!r} cannot be used: {_first_line(error)}; `cpu` always can",
+            parameter="device",
         ) from error
 
 
@@ -142,13 +150,13 @@ def _dtype(name: str | None, device: torch.device) -> torch.dtype:
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
     """Keep transformers' bars out of the terminal; the setting is process-wide, so it is undone."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()
+            enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _eos_token_ids(model: Any, tokenizer: Any, name: str) -> frozenset[int]:
