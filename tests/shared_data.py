@@ -1,0 +1,36 @@
+"""Where the official and real-world cases lie, if they are beside the checkout."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SUITE = SHARED / "json-schema-test-suite" / "tests"
+
+
+def need(path: Path) -> Path:
+    """Return `path`, or skip the test and say what is missing."""
+    if not path.exists():
+        pytest.skip(f"needs the case collection ../shared/data ({path.name} is not there)")
+    return path
+
+
+def suite_groups(draft: str, *, optional: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (file stem, group) of one draft of the official JSON Schema test suite."""
+    folder = need(SUITE / draft) / ("optional" if optional else "")
+    for path in sorted(folder.glob("*.json")):
+        for group in json.loads(path.read_text()):
+            yield path.stem, group
+
+
+def real_schemas(name: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of one collection of real schemas with their instances."""
+    with gzip.open(need(SHARED / "real" / f"{name}.jsonl.gz"), "rt") as lines:
+        for line in lines:
+            yield json.loads(line)
