@@ -1,9 +1,10 @@
 """The automaton of a grammar: states by number, over bytes.
 
-A state is an int that stands for a term, the language of what may still follow. States are numbered as they
-are met. Some states can be taken apart: inside a string, "the rest of this string, then the rest of the
-document" is a lexeme that every grammar shares and a tail that only this place has. `branches` shows those
-parts, so that whoever walks tokens through the automaton can do the shared work once.
+A state is an int that stands for a term, the language of what may still follow. States are numbered
+as they are met. Some states can be taken apart: inside a string, "the rest of this string, then the
+rest of the document" is a lexeme that every grammar shares and a tail that only this place has.
+`branches` shows those parts, so that whoever walks tokens through the automaton can do the shared
+work once.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ DEAD = -1
 class Branch:
     """One alternative of a state: a lexeme and what comes after it.
 
-    `head` is the state of the lexeme alone (it accepts where the lexeme may end). `tail` is the state
-    after it, or None where the lexeme's text decides (`Automaton.after`). A branch without a lexeme
-    has head None: `tail` is then the alternative itself.
+    `head` is the state of the lexeme alone (it accepts where the lexeme may end). `tail` is the
+    state after it, or None where the lexeme's text decides (`Automaton.after`). A branch without a
+    lexeme has head None: `tail` is then the alternative itself.
     """
 
     head: int | None

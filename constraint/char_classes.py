@@ -1,11 +1,12 @@
 r"""The character classes that have names: \d \w \s of both dialects, \p{...}, and case folding.
 
-Python's own classes are asked of the `re` module and the properties of `unicodedata`, once per process,
-so they follow the Unicode version of the running interpreter. Only planes 0 to 3 and 14 are scanned
-(Unicode has no characters on 4 to 13, and 15 and 16 are private use), which takes about 20 ms.
+Python's own classes are asked of the `re` module and the properties of `unicodedata`, once per
+process, so they follow the Unicode version of the running interpreter. Only planes 0 to 3 and 14
+are scanned (Unicode has no characters on 4 to 13, and 15 and 16 are private use), which takes about
+20 ms.
 
-A property which `unicodedata` cannot answer exactly (scripts, Alphabetic, emoji) is refused by name:
-an approximation would let wrong text through.
+A property which `unicodedata` cannot answer exactly (scripts, Alphabetic, emoji) is refused by
+name: an approximation would let wrong text through.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def unicode_property(expression: str) -> CharSet:
         return _PROPERTIES[name]()
     raise UnsupportedGrammarError(
         rf"\p{{{expression}}}",
-        "this property is not known exactly here; use a general category such as \\p{L} or \\p{Nd}, "
+        "this property is not known exactly here; use a general category such as \\p{L}, "
         "or write out the ranges",
     )
 

@@ -1,8 +1,8 @@
 """Sets of characters as sorted ranges of code points, and the arithmetic regexes need on them.
 
-A set is a tuple of inclusive (low, high) pairs, sorted, disjoint and never touching, so equal sets are
-equal tuples and can be dictionary keys. Surrogates are ordinary members here: whether a character can be
-written at all is the alphabet's business.
+A set is a tuple of inclusive (low, high) pairs, sorted, disjoint and never touching, so equal sets
+are equal tuples and can be dictionary keys. Surrogates are ordinary members here: whether a
+character can be written at all is the alphabet's business.
 """
 
 from __future__ import annotations

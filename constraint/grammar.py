@@ -1,8 +1,8 @@
 """From the `grammar` field of a request to a `Grammar`: the border of this floor.
 
-`compile_grammar` reads every keyword that can matter, decides that a text exists, and stops there: the
-automaton behind a grammar is built while it is walked. Whatever cannot be enforced exactly is refused here,
-so a `Grammar` in hand never fails later for its content.
+`compile_grammar` reads every keyword that can matter, decides that a text exists, and stops there:
+the automaton behind a grammar is built while it is walked. Whatever cannot be enforced exactly is
+refused here, so a `Grammar` in hand never fails later for its content.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
 
-from ..schemas.errors import GrammarTooLargeError, InvalidGrammarError, UnsatisfiableGrammarError
+from ..schemas.errors import InvalidGrammarError, UnsatisfiableGrammarError
 from ..schemas.grammar import JsonGrammar, parse_grammar
 from .json_language import JsonLanguage
 from .json_text import JsonText
-from .keywords import read_place
+from .keywords import Status, read_place
 from .numbers import NumberText
 from .productivity import Productivity
 from .regex import compile_regex
@@ -31,11 +30,11 @@ from .utf8 import Utf8Alphabet
 
 @dataclass(frozen=True, slots=True)
 class KeywordReport:
-    """What became of one keyword: `pointer` leads to it, `status` says whether it limits the text."""
+    """What became of the keyword at `pointer`: it limits the text, or it is an annotation."""
 
     pointer: str
     keyword: str
-    status: Literal["enforced", "annotation"]
+    status: Status
 
 
 class Grammar:
@@ -117,7 +116,7 @@ def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> G
     text = JsonText(terms, style)
     report: list[KeywordReport] = []
 
-    def note(pointer: str, keyword: str, status: Literal["enforced", "annotation"]) -> None:
+    def note(pointer: str, keyword: str, status: Status) -> None:
         report.append(KeywordReport(pointer, keyword, status))
 
     source = SchemaSource(schema)

@@ -1,13 +1,13 @@
 """From normal forms to text: the language of the JSON texts of a schema.
 
-Every node and every place between two members of an object is a reference, expanded when a text gets
-there, so recursion and size cost nothing up front. Parts without a value are left out, hence no text that is
-begun lacks an end.
+Every node and every place between two members of an object is a reference, expanded when a text
+gets there, so recursion and size cost nothing up front. Parts without a value are left out, hence
+no text that is begun lacks an end.
 
-An object has memory: which declared properties were written, and which other names. The memory is part of
-the reference's key, so it is part of the state and nothing else has to carry it. A free name is captured by
-its text: the shared language of all strings runs to the closing quote, and there `finish` allows no name that
-was declared or written before, compared after decoding.
+An object has memory: which declared properties were written, and which other names. The memory is
+part of the reference's key, so it is part of the state and nothing else has to carry it. A free
+name is captured by its text: the shared language of all strings runs to the closing quote, and
+there `finish` allows no name that was declared or written before, compared after decoding.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .shortest import INFINITE
 class Written(NamedTuple):
     """The memory of an object while it is being written.
 
-    `declared` has bit i set once declared property i was written or, in the order of the schema, passed;
-    `names` are the free names so far.
+    `declared` has bit i set once declared property i was written or, in the order of the schema,
+    passed; `names` are the free names so far.
     """
 
     shape: int
@@ -171,9 +171,7 @@ class JsonLanguage:
         if self._has_value(shape.additional):
             passed = (1 << len(shape.properties)) - 1 if self.in_order else written.declared
             key = written._replace(declared=passed, first=False)
-            yield self.terms.concat(
-                self.text.quote, self.terms.capture(self._free_name, self, key)
-            )
+            yield self.terms.concat(self.text.quote, self.terms.capture(self._free_name, self, key))
 
     def finish(self, key: Written, text: bytes | None) -> int:
         """Return what follows a free name; `EMPTY` if the name is declared or was written."""

@@ -1,9 +1,11 @@
-r"""How JSON values are spelled in bytes: characters, strings, fixed values and the gaps between tokens.
+r"""How JSON values are spelled in bytes: characters, strings, fixed values and the gaps between
+tokens.
 
-A string is decoded text in quotes, and each character has one spelling or several (`A`, `\u0041`). Decoding
-is a function, so a language over decoded text becomes a language over spellings by replacing each character
-with its set of spellings, and union, intersection and complement keep their meaning inside the universe of
-well-formed strings. `JsonAlphabet` is that replacement; regexes and lengths are built on top of it.
+A string is decoded text in quotes, and each character has one spelling or several (`A`, `\u0041`).
+Decoding is a function, so a language over decoded text becomes a language over spellings by
+replacing each character with its set of spellings, and union, intersection and complement keep
+their meaning inside the universe of well-formed strings. `JsonAlphabet` is that replacement;
+regexes and lengths are built on top of it.
 """
 
 from __future__ import annotations
@@ -12,18 +14,18 @@ import json
 from collections.abc import Iterable
 from functools import cached_property
 
+from .char_sets import CharSet
 from .style import TextStyle
 from .terms import Terms
 from .utf8 import Utf8Alphabet
 
-Ranges = tuple[tuple[int, int], ...]
 SHORT_ESCAPES = {0x22: '"', 0x5C: "\\", 0x2F: "/", 8: "b", 12: "f", 10: "n", 13: "r", 9: "t"}
 CANONICAL_ESCAPES = {code: name for code, name in SHORT_ESCAPES.items() if code != 0x2F}
-RAW: Ranges = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, 0x10FFFF))
-EVERY_CHARACTER: Ranges = ((0, 0xD7FF), (0xE000, 0x10FFFF))
+RAW: CharSet = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, 0x10FFFF))
+EVERY_CHARACTER: CharSet = ((0, 0xD7FF), (0xE000, 0x10FFFF))
 
 
-def clip(ranges: Iterable[tuple[int, int]], low: int, high: int) -> Ranges:
+def clip(ranges: Iterable[tuple[int, int]], low: int, high: int) -> CharSet:
     """Return the part of the ranges that lies in [low, high]."""
     return tuple((max(a, low), min(b, high)) for a, b in ranges if a <= high and b >= low)
 
@@ -35,7 +37,7 @@ class JsonAlphabet:
         self.terms = terms
         self.raw = Utf8Alphabet(terms)
         self.any_spelling = style.escapes == "any"
-        self._known: dict[Ranges, int] = {}
+        self._known: dict[CharSet, int] = {}
 
     @cached_property
     def any_char(self) -> int:
@@ -50,7 +52,7 @@ class JsonAlphabet:
             found = self._known[key] = self._spellings(key)
         return found
 
-    def _spellings(self, ranges: Ranges) -> int:
+    def _spellings(self, ranges: CharSet) -> int:
         raw = tuple(part for low, high in RAW for part in clip(ranges, low, high))
         parts = [self.raw.char(raw), *self._short_escapes(ranges)]
         if self.any_spelling:
@@ -59,7 +61,7 @@ class JsonAlphabet:
             parts.extend(self._control_escapes(ranges))
         return self.terms.union(parts)
 
-    def _short_escapes(self, ranges: Ranges) -> list[int]:
+    def _short_escapes(self, ranges: CharSet) -> list[int]:
         escapes = SHORT_ESCAPES if self.any_spelling else CANONICAL_ESCAPES
         return [
             self.terms.literal(b"\\" + name.encode())
@@ -67,7 +69,7 @@ class JsonAlphabet:
             if clip(ranges, code, code)
         ]
 
-    def _control_escapes(self, ranges: Ranges) -> list[int]:
+    def _control_escapes(self, ranges: CharSet) -> list[int]:
         return [
             self.terms.literal(b"\\u%04x" % code)
             for low, high in clip(ranges, 0, 0x1F)
@@ -75,7 +77,7 @@ class JsonAlphabet:
             if code not in SHORT_ESCAPES
         ]
 
-    def _unicode_escapes(self, ranges: Ranges) -> int:
+    def _unicode_escapes(self, ranges: CharSet) -> int:
         parts = [
             self._hex_range(low, high, 4)
             for first, last in ((0, 0xD7FF), (0xE000, 0xFFFF))
@@ -145,6 +147,7 @@ class JsonText:
         self.comma = terms.concat(self.gap, terms.literal(b","), after)
         self.colon = terms.concat(self.gap, terms.literal(b":"), after)
         self.quote = terms.literal(b'"')
+        self._keys: dict[str, int] = {}
 
     @cached_property
     def any_body(self) -> int:
@@ -170,8 +173,12 @@ class JsonText:
         return self.terms.living_lexeme(self.terms.concat(body, self.quote))
 
     def key(self, name: str) -> int:
-        """Return the spellings of a property name with its colon."""
-        return self.terms.concat(self.quote, self.body(name), self.quote, self.colon)
+        """Return the spellings of a property name with its colon; remembered, names come again."""
+        found = self._keys.get(name)
+        if found is None:
+            found = self.terms.concat(self.quote, self.body(name), self.quote, self.colon)
+            self._keys[name] = found
+        return found
 
 
 def canonical_body(text: str) -> bytes:

@@ -1,14 +1,15 @@
 """Sets of numbers as terms over their decimal spelling, exact for bounds of any size.
 
-A bound cuts the plain decimals digit by digit: with no leading zeros a longer integer part is larger, and
-among equal lengths the first digit that differs decides. So "at least b" and "at most b" are each a short
-term, and an interval is their intersection. Spellings with an exponent appear only where nothing bounds
-the number; every value has a plain spelling, so no value is lost.
+A bound cuts the plain decimals digit by digit: with no leading zeros a longer integer part is
+larger, and among equal lengths the first digit that differs decides. So "at least b" and "at most
+b" are each a short term, and an interval is their intersection. Spellings with an exponent appear
+only where nothing bounds the number; every value has a plain spelling, so no value is lost.
 
-Digits are bounded by the style, since a model can write digits for ever. Where a bound meets a fraction,
-a number keeps to 15 significant digits unless the bound itself has more: decimals of that size stay in
-order when a reader turns them into binary64, so a validator that uses floats agrees (IEEE 754-2019,
-5.12.2). A zero of the negative branch ("-0") is written in the style of any spelling only.
+Digits are bounded by the style, since a model can write digits for ever. Where a bound meets a
+fraction, a number keeps to 15 significant digits unless the bound itself has more: decimals of that
+size stay in order when a reader turns them into binary64, so a validator that uses floats agrees
+(IEEE 754-2019, 5.12.2). A zero of the negative branch ("-0") is written in the style of any
+spelling only.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ class NumberText:
                 self.terms.concat(
                     self.terms.literal(b"-"),
                     self._magnitudes(
-                        _negated(numbers.high), _negated(numbers.low), numbers.integer, negative=True
+                        _negated(numbers.high),
+                        _negated(numbers.low),
+                        numbers.integer,
+                        negative=True,
                     ),
                 ),
             ]
@@ -106,7 +110,7 @@ class NumberText:
         return number
 
     def _exponent(self) -> int:
-        """Two digits keep a number inside binary64 whatever its other digits; readers see no inf."""
+        """Two digits keep a number inside binary64, whatever its other digits are."""
         terms = self.terms
         e = terms.byte_set(1 << ord("e") | 1 << ord("E"))
         sign = terms.repeat(terms.byte_set(1 << ord("+") | 1 << ord("-")), 0, 1)
@@ -209,7 +213,7 @@ class NumberText:
         return self.terms.byte_set(reduce(lambda mask, d: mask | 1 << (48 + d), chosen, 0))
 
     def _fraction_side(self, after: str, *, closed: bool, above: bool) -> int:
-        """Return what may follow an integer part equal to the bound's: `.ddd` beside its fraction."""
+        """Return what may follow an integer part equal to the bound's."""
         terms = self.terms
         zeros = terms.repeat(self.zero, 0, None)
         if above:

@@ -1,11 +1,13 @@
 """Which nodes of a schema have a value at all, and how short its text can be.
 
-A value of a node may need values of other nodes, and a schema may refer to itself, so "has a value" is a
-least fixpoint: start from nothing, let every node that can be written with what is known become known, and
-repeat until nothing changes. Carrying lengths instead of yes and no costs the same and also gives the
-shortest text. A node that stays without a length is empty: every value would need another one of itself.
+A value of a node may need values of other nodes, and a schema may refer to itself, so "has a value"
+is a least fixpoint: start from nothing, let every node that can be written with what is known
+become known, and repeat until nothing changes. Carrying lengths instead of yes and no costs the
+same and also gives the shortest text. A node that stays without a length is empty: every value
+would need another one of itself.
 
-Source: productive nonterminals of a grammar; least lengths by Knuth's generalisation of Dijkstra (1977).
+Source: productive nonterminals of a grammar; least lengths by Knuth's generalisation of Dijkstra
+(1977).
 """
 
 from __future__ import annotations

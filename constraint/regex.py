@@ -1,8 +1,8 @@
 """Regular expressions: from a pattern to the term of all texts it accepts.
 
 The front end in its four steps: parse (`regex_syntax`), find the left contexts its lookbehinds need
-(`regex_context`), lower to terms (`regex_lowering`), with characters spelled by an alphabet: UTF-8 for plain
-text, JSON spellings inside a string.
+(`regex_context`), lower to terms (`regex_lowering`), with characters spelled by an alphabet: UTF-8
+for plain text, JSON spellings inside a string.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def compile_regex(
     """Return the term of the whole texts that match, in the spelling of `alphabet`.
 
     With `search` it is enough that some part of the text matches. Raises GrammarError with the code
-    point offset in the pattern: InvalidGrammarError, UnsupportedGrammarError (named constructs that are
-    not enforced) or GrammarTooLargeError. Cost: linear in the pattern; counters are not expanded.
+    point offset in the pattern: InvalidGrammarError, UnsupportedGrammarError (named constructs that
+    are not enforced) or GrammarTooLargeError. Cost: linear in the pattern; counters are not
+    expanded.
     """
     syntax = Syntax()
     root = parse_regex(syntax, pattern, python=dialect == "python")

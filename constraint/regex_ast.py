@@ -1,11 +1,11 @@
 r"""The syntax tree of a regular expression, reduced to seven kinds of nodes.
 
-Anchors and word boundaries are spelled with lookarounds (`^` is "no character behind", `\b` a choice of
-two), so lowering has to know only three zero-width kinds: `Behind`, `After` for one character or the end
-of the text, and the general `Ahead`.
+Anchors and word boundaries are spelled with lookarounds (`^` is "no character behind", `\b` a
+choice of two), so lowering has to know only three zero-width kinds: `Behind`, `After` for one
+character or the end of the text, and the general `Ahead`.
 
-Nodes are built by a `Syntax` only, which returns the same object for the same content: nodes compare and
-hash by identity, whatever their depth.
+Nodes are built by a `Syntax` only, which returns the same object for the same content: nodes
+compare and hash by identity, whatever their depth.
 """
 
 from __future__ import annotations
@@ -76,9 +76,10 @@ N = TypeVar("N", Chars, Concat, Union, Repeat, Ahead, Behind, After)
 
 
 class Syntax:
-    """Builds nodes and knows for each whether it asserts, looks ahead or may match the empty text."""
+    """Builds nodes and knows of each whether it asserts, looks ahead or may be empty."""
 
     def __init__(self) -> None:
+        """Start without nodes but the empty one."""
         self._known: dict[Hashable, Node] = {}
         self._asserts: set[Node] = set()
         self._looks_ahead: set[Node] = set()
@@ -172,7 +173,7 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def postorder(root: Node) -> Iterator[Node]:
-    """Yield every distinct node below and including `root`, parts before wholes, without recursion."""
+    """Yield every distinct node of the tree, parts before wholes, without recursion."""
     seen: set[Node] = set()
     stack: list[tuple[Node, bool]] = [(root, False)]
     while stack:

@@ -1,7 +1,7 @@
 """The parser's smallest pieces: characters, classes in brackets, dots, anchors and word boundaries.
 
-What they mean depends on the dialect and on the flags of the innermost open group; it is settled here and
-spelled with the nodes of `regex_ast`.
+What they mean depends on the dialect and on the flags of the innermost open group; it is settled
+here and spelled with the nodes of `regex_ast`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from .char_classes import ECMA_LINE_ENDS, NEWLINE, Fold, fold_case
 from .char_sets import ANY_CHAR, NO_CHAR, CharSet, complement, union
 from .regex_ast import Node, Syntax
 from .regex_escapes import Escapes, Mode, Source
-
 
 Kind = Literal["group", "ahead", "not ahead", "behind", "not behind", "atomic"]
 Last = Literal["nothing", "assertion", "repetition", "atom"]  # what a quantifier would apply to
@@ -38,6 +37,7 @@ class AtomReader:
     """Reads atoms of one pattern into the innermost open group."""
 
     def __init__(self, syntax: Syntax, pattern: str, mode: Mode) -> None:
+        """Start with the whole pattern as the one open group."""
         self.syntax = syntax
         self.source = Source(pattern, mode)
         self.escapes = Escapes(self.source)
@@ -105,7 +105,7 @@ class AtomReader:
         self._add(self.syntax.chars(complement(found) if negated else found))
 
     def _members(self, start: int) -> tuple[CharSet, CharSet]:
-        """Return the single characters and ranges of a class, and the union of its named classes."""
+        """Return the characters and ranges of a class, and the union of its named classes."""
         source = self.source
         cased: list[tuple[int, int]] = []
         classes: list[CharSet] = []

@@ -1,12 +1,13 @@
 r"""The left context of a position: all that lookbehinds can ask about the text before it.
 
-For each lookbehind the set of ways in which the text so far may be completed to its body is tracked, as
-partial derivatives of the body (Antimirov 1996): after every character the body may begin anew, so the set
-is that of "anything, then the body". The tuple of these sets is a context. There are few, since most
-lookbehinds (`^`, `\b`, `(?<!-)`) look at one character, and characters fall into few classes.
+For each lookbehind the set of ways in which the text so far may be completed to its body is
+tracked, as partial derivatives of the body (Antimirov 1996): after every character the body may
+begin anew, so the set is that of "anything, then the body". The tuple of these sets is a context.
+There are few, since most lookbehinds (`^`, `\b`, `(?<!-)`) look at one character, and characters
+fall into few classes.
 
-Whether a lookbehind holds may depend on the next character too (`(?<=a\b)`), so the answer is a set of
-allowed next classes, with one more bit for the end of the text.
+Whether a lookbehind holds may depend on the next character too (`(?<=a\b)`), so the answer is a set
+of allowed next classes, with one more bit for the end of the text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .char_sets import CharSet, contains, partition, union
 from .regex_ast import After, Ahead, Behind, Chars, Concat, Node, Repeat, Syntax, Union, postorder
 from .trampoline import Call, run
 
-MAX_CONTEXTS: Final = 256
+MAX_CONTEXTS: Final = 1000
 Items = frozenset[Node]
 
 
@@ -26,6 +27,7 @@ class Contexts:
     """The contexts of one regex, numbered from 0 (the start of the text)."""
 
     def __init__(self, syntax: Syntax, root: Node) -> None:
+        """Explore all contexts; raises GrammarTooLargeError past `MAX_CONTEXTS`."""
         self.syntax = syntax
         self.bodies = _bodies(root)
         self.classes = partition(tuple(dict.fromkeys(_sets(self.bodies))))
@@ -36,6 +38,7 @@ class Contexts:
         self._explore()
 
     def __len__(self) -> int:
+        """Return the number of contexts."""
         return len(self.steps)
 
     @property

@@ -1,8 +1,9 @@
 r"""What a backslash means, in the three readings of a pattern.
 
-"python" is `re` with str patterns, plus \p{...}. "unicode" is ECMA-262 with flag u, where every unknown
-escape is an error. "legacy" is ECMA-262 without it (Annex B), where an unknown escape is the character
-itself; there the escapes that only flag u gives a meaning are errors rather than silently something else.
+"python" is `re` with str patterns, plus \p{...}. "unicode" is ECMA-262 with flag u, where every
+unknown escape is an error. "legacy" is ECMA-262 without it (Annex B), where an unknown escape is
+the character itself; there the escapes that only flag u gives a meaning are errors rather than
+silently something else.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Source:
     """A pattern with a reading position; all errors carry an offset into it."""
 
     def __init__(self, pattern: str, mode: Mode) -> None:
+        """Start at the first character."""
         self.pattern = pattern
         self.mode = mode
         self.at = 0
@@ -83,6 +85,7 @@ class Escapes:
     """Reads the escapes of one source, from the character after the backslash on."""
 
     def __init__(self, source: Source) -> None:
+        """Read from `source`, whose position moves."""
         self.source = source
         self._group_count: int | None = None
 

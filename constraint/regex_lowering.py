@@ -1,18 +1,17 @@
 r"""From the syntax tree of a regex to a term.
 
-Without assertions this is a fold from the leaves. With them a node is compiled against what follows it: a
-continuation `k`, which for every left context is a term, yields for every left context the term of the
-node and then `k`. A lookahead is then an intersection with `k`, a lookbehind a choice by context, and one
-character moves between contexts. A piece without assertions whose continuation is the same in all
-contexts is joined to it as a plain term, so `^(?!x).*$` stays as small as it looks.
+Without assertions this is a fold from the leaves. With them a node is compiled against what follows
+it: a continuation `k`, which for every left context is a term, yields for every left context the
+term of the node and then `k`. A lookahead is then an intersection with `k`, a lookbehind a choice
+by context, and one character moves between contexts. A piece without assertions whose continuation
+is the same in all contexts is joined to it as a plain term, so `^(?!x).*$` stays as small as it
+looks.
 
-A loop around assertions, or before a continuation that depends on the context, becomes references that
-are expanded as the text reaches them. A round that matches nothing is never taken twice in one place, so
-each node has three readings: all of it (`full`), the part that consumes (`eats`), the part that does not
-(`skips`).
-
-Sources: location-based derivatives with lookarounds as intersection and complement (Varatalu, Veanes,
-Ernits, RE#, POPL 2025).
+A loop around assertions, or before a continuation that depends on the context, becomes references
+that are expanded as the text reaches them. A round that matches nothing is never taken twice in one
+place, so each node has three readings: all of it (`full`), the part that consumes (`eats`), the
+part that does not (`skips`). Source of lookarounds as intersection and complement: Varatalu,
+Veanes, Ernits, RE#, POPL 2025.
 """
 
 from __future__ import annotations
@@ -71,6 +70,7 @@ class Lowering:
     """Compiles the nodes of one regex into one arena; owns the references of its loops."""
 
     def __init__(self, terms: Terms, alphabet: Alphabet, syntax: Syntax, root: Node) -> None:
+        """Find the left contexts of `root`, the tree that will be compiled."""
         self.terms = terms
         self.alphabet = alphabet
         self.syntax = syntax
@@ -271,7 +271,7 @@ class Lowering:
         )
 
     def _leave_early(self, loop: int, count: int) -> Call[Tail]:
-        """Take one round that matches nothing: it can be repeated, so the lower bound is satisfied."""
+        """Take one empty round: it can be repeated, so the lower bound is satisfied."""
         node, _ = self._loops[loop]
         rest = yield from self._rounds(loop, count, free=True)
         return (yield from self.skips(node.inner, rest))

@@ -1,9 +1,9 @@
 """The parser: a pattern of either dialect to a syntax tree.
 
-It reads from left to right once, with the open groups on a list instead of the call stack, so neither long nor
-deeply nested patterns can exhaust it. Flags live in the group in which they hold. Greedy and lazy
-repetition match the same texts; a possessive one is its greedy form with a look at the next character where it
-repeats single characters, and refused elsewhere.
+It reads from left to right once, with the open groups on a list instead of the call stack, so
+neither long nor deeply nested patterns can exhaust it. Flags live in the group in which they hold.
+Greedy and lazy repetition match the same texts; a possessive one is its greedy form with a look at
+the next character where it repeats single characters, and refused elsewhere.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _BOUNDS: Final[dict[str, tuple[int, int | None]]] = {"*": (0, None), "+": (1, No
 def parse_regex(syntax: Syntax, pattern: str, *, python: bool) -> Node:
     """Return the tree of a pattern in Python's dialect or ECMA-262.
 
-    An ECMA pattern is read as under flag u, and as Annex B reads it if it is no pattern under u. Raises
-    InvalidGrammarError, UnsupportedGrammarError (backreferences, conditions, atomic groups, unknown
-    properties, lookaheads inside lookbehinds) and GrammarTooLargeError (depth, repetitions).
+    An ECMA pattern is read as under flag u, and as Annex B reads it if it is no pattern under u.
+    Raises InvalidGrammarError, UnsupportedGrammarError (backreferences, conditions, atomic groups,
+    unknown properties, lookaheads inside lookbehinds) and GrammarTooLargeError (depth,
+    repetitions).
     """
     if python:
         return Parser(syntax, pattern, "python").parse()
@@ -53,6 +54,7 @@ class Parser(AtomReader):
     """Reads one pattern in one mode; `parse` is called once."""
 
     def __init__(self, syntax: Syntax, pattern: str, mode: Mode) -> None:
+        """Prepare to read the pattern in one mode."""
         super().__init__(syntax, pattern, mode)
         self.names: set[str] = set()
         self._handlers = {

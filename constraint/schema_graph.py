@@ -1,16 +1,17 @@
 """The graph of a schema: nodes that denote sets of values, normalised on demand.
 
-A node is an int: a place in the document, a fixed value, or a conjunction of nodes; equal conjunctions are
-the same node, which makes the recursion of `$ref` with siblings finite. `shapes(node)` is its normal form.
-Computing it may need the normal forms of others (`$ref`, `anyOf`, `allOf`, conjunctions); that recursion is
-run by generators on an explicit stack, so a chain of any length is only slow, never fatal.
+A node is an int: a place in the document, a fixed value, or a conjunction of nodes; equal
+conjunctions are the same node, which makes the recursion of `$ref` with siblings finite.
+`shapes(node)` is its normal form. Computing it may need the normal forms of others (`$ref`,
+`anyOf`, `allOf`, conjunctions); that recursion is run by generators (`trampoline`), so a
+chain of any length is only slow, never fatal.
 
 Work is counted in shapes made; past `FUEL` the grammar is refused with the number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from decimal import Decimal
 
 from ..schemas.errors import GrammarTooLargeError, InvalidGrammarError
@@ -18,29 +19,33 @@ from .json_text import JsonText
 from .numbers import NumberSet, point
 from .schema_source import Place, SchemaSource, child_pointer
 from .shapes import ArrayShape, ObjectShape, Shapes, object_shape
+from .trampoline import Call, run
 
 FUEL = 500_000
-Step = Generator[int, Shapes, Shapes]
 
 
 class SchemaGraph:
     """Nodes of one schema document and their normal forms.
 
-    `read(graph, place)` turns the keywords of one place into shapes; it yields the nodes whose
-    shapes it needs and is sent those.
+    `read(graph, place)` turns the keywords of one place into shapes; it calls `wanted` for
+    the nodes whose shapes it needs.
     """
 
     TRUE = 0
     FALSE = 1
 
     def __init__(
-        self, source: SchemaSource, text: JsonText, read: Callable[[SchemaGraph, Place], Step]
+        self,
+        source: SchemaSource,
+        text: JsonText,
+        read: Callable[[SchemaGraph, Place], Call[Shapes]],
     ) -> None:
         self.source = source
         self.text = text
         self.terms = text.terms
         self.fuel = FUEL
         self._read = read
+        self._open: set[int] = set()
         self._content: list[Place | Value | frozenset[int]] = []
         self._ids: dict[Hashable, int] = {}
         self.everything = Shapes(
@@ -99,34 +104,23 @@ class SchemaGraph:
 
         Raises GrammarError for a keyword that cannot be enforced or a `$ref` that leads to itself.
         """
+        return run(self.wanted(node))
+
+    def wanted(self, node: int) -> Call[Shapes]:
+        """Do what `shapes` does, for callers that are generators themselves."""
         known = self._shapes.get(node)
-        return self._run(node) if known is None else known
+        if known is None:
+            if node in self._open:
+                raise InvalidGrammarError(
+                    "the references lead in a circle without passing a value",
+                    pointer=self.pointers(node)[0],
+                )
+            self._open.add(node)
+            known = self._shapes[node] = yield self._step(node)
+            self._open.discard(node)
+        return known
 
-    def _run(self, node: int) -> Shapes:
-        stack: list[tuple[int, Step]] = [(node, self._step(node))]
-        open_nodes = {node}
-        answer: Shapes | None = None
-        while stack:
-            current, step = stack[-1]
-            try:
-                wanted = next(step) if answer is None else step.send(answer)
-            except StopIteration as done:
-                answer = self._shapes[current] = done.value
-                open_nodes.discard(current)
-                stack.pop()
-                continue
-            answer = self._shapes.get(wanted)
-            if answer is None:
-                if wanted in open_nodes:
-                    raise InvalidGrammarError(
-                        "the references lead in a circle without passing a value",
-                        pointer=self.pointers(wanted)[0],
-                    )
-                open_nodes.add(wanted)
-                stack.append((wanted, self._step(wanted)))
-        return self._shapes[node]
-
-    def _step(self, node: int) -> Step:
+    def _step(self, node: int) -> Call[Shapes]:
         content = self._content[node]
         if isinstance(content, Place):
             return self._read(self, content)
@@ -134,13 +128,13 @@ class SchemaGraph:
             return self._conjoined(content)
         return self._of_value(content)
 
-    def _conjoined(self, members: frozenset[int]) -> Step:
+    def _conjoined(self, members: frozenset[int]) -> Call[Shapes]:
         result = self.everything
         for member in sorted(members):
-            result = self.intersect(result, (yield member))
+            result = self.intersect(result, (yield self.wanted(member)))
         return result
 
-    def _of_value(self, content: Value) -> Step:
+    def _of_value(self, content: Value) -> Call[Shapes]:
         yield from ()
         return self.value_shapes(content.value, content.pointer)
 

@@ -1,7 +1,7 @@
 """A schema document and the places in it: dialects, JSON pointers, references.
 
-Sources: JSON Schema drafts 4 to 2020-12 (what `$schema` names decides how `$ref` siblings, array `items` and
-boolean bounds are read), RFC 6901 (JSON pointer).
+Sources: JSON Schema drafts 4 to 2020-12 (what `$schema` names decides how `$ref` siblings, array
+`items` and boolean bounds are read), RFC 6901 (JSON pointer).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The normal form of a schema: for each JSON type, a union of shapes.
 
-A schema denotes a set of values. Split by type, that set is two flags for null and the booleans, number
-sets, one regular language for strings, and unions of array and object shapes whose parts are nodes of the
-schema graph. Intersection goes type by type and only pairs up the nodes inside; it never looks into them,
-so recursion in a schema costs nothing here.
+A schema denotes a set of values. Split by type, that set is two flags for null and the booleans,
+number sets, one regular language for strings, and unions of array and object shapes whose parts are
+nodes of the schema graph. Intersection goes type by type and only pairs up the nodes inside; it
+never looks into them, so recursion in a schema costs nothing here.
 
 Source: the type-split normal form of Habib et al. (ISSTA 2021) and Attouche et al. (VLDB 2022).
 """

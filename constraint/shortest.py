@@ -1,8 +1,8 @@
 """Shortest texts: how long one is, and one of them.
 
-Lengths are computed from the parts (a concatenation adds, a union takes the least); only intersections and
-complements are searched breadth first, and those are regular and small. The text itself is then read
-off by always taking the part with the least length.
+Lengths are computed from the parts (a concatenation adds, a union takes the least); only
+intersections and complements are searched breadth first, and those are regular and small. The text
+itself is then read off by always taking the part with the least length.
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ class TextStyle:
 
     whitespace: "compact" writes none; "spaced" one space after `,` and `:` as `json.dumps` does;
     "flexible" allows up to `max_whitespace` characters of space, tab, LF and CR wherever JSON does.
-    property_order: "schema" writes declared properties in the order of the schema and undeclared ones
-    after them; "any" takes keys as they come.
-    escapes: "canonical" gives each character one spelling (raw UTF-8, `\"`, `\\`, the short escapes,
-    `\u00xx` for other control characters) and integers no fraction; "any" allows every spelling JSON
-    knows for a character, and `1.0` for the integer 1.
-    digits: the most digits before and after the decimal point; bounds that need more digits get them.
-    max_whitespace: characters in one gap of the flexible style; bounded, or a model can stay there.
+    property_order: "schema" writes declared properties in the order of the schema and undeclared
+    ones after them; "any" takes keys as they come. escapes: "canonical" gives each character one
+    spelling (raw UTF-8, `\"`, `\\`, the short escapes, `\u00xx` for other control characters) and
+    integers no fraction; "any" allows every spelling JSON knows for a character, and `1.0` for the
+    integer 1. digits: the most digits before and after the decimal point; bounds that need more
+    digits get them. max_whitespace: characters in one gap of the flexible style; bounded, or a
+    model can stay there.
     """
 
     whitespace: Whitespace = "spaced"
@@ -47,4 +47,6 @@ class TextStyle:
         for name in ("digits", "max_whitespace"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
-                raise ValidationError(f"{name} must lie in [1, 4096], got {value!r}", parameter=name)
+                raise ValidationError(
+                    f"{name} must lie in [1, 4096], got {value!r}", parameter=name
+                )

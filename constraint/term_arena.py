@@ -1,10 +1,11 @@
 """Hash-consed terms over bytes: the constructors.
 
-A term denotes a set of byte strings and is nothing but an int: an index into its arena. Two terms built the
-same way get the same int, so whatever is computed for a term is computed once, and a term can serve as the
-state of an automaton (the language of what may still follow). The constructors keep a weak normal form
-(concatenation leans right, unions are flat, sorted and free of repeats, neighbouring counters are joined):
-enough for the set of terms met on the way to stay finite, cheap enough to run for every byte.
+A term denotes a set of byte strings and is nothing but an int: an index into its arena. Two terms
+built the same way get the same int, so whatever is computed for a term is computed once, and a term
+can serve as the state of an automaton (the language of what may still follow). The constructors
+keep a weak normal form (concatenation leans right, unions are flat, sorted and free of repeats,
+neighbouring counters are joined): enough for the set of terms met on the way to stay finite, cheap
+enough to run for every byte.
 
 Source: derivatives need terms up to associativity, commutativity and idempotence of union and
 intersection to be finitely many (Brzozowski 1964; Owens, Reppy, Turon 2009).
@@ -52,7 +53,7 @@ class CaptureOwner(Owner, Protocol):
     """An owner that also decides what follows a captured text."""
 
     def finish(self, key: Any, text: bytes | None) -> int:
-        """Return what follows once the head has matched `text`; None stands for an unblocked text."""
+        """Return what follows once the head has matched `text`; None: a text not blocked."""
         ...
 
     def blocked(self, key: Any, text: bytes) -> tuple[bytes, ...] | None:
@@ -97,7 +98,7 @@ class TermArena:
             return self._captures[node[1]]
         if node[0] is Kind.UNION:
             return any(self._captures[member] for member in node[1])
-        return node[0] is Kind.CAPTURE
+        return node[0] == Kind.CAPTURE  # type: ignore[no-any-return]
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""
@@ -168,7 +169,7 @@ class TermArena:
         return None
 
     def repeat(self, inner: int, low: int, high: int | None) -> int:
-        """Return `low` to `high` (None: any number of) texts of `inner` in a row; never expanded."""
+        """Return `low` to `high` texts of `inner` in a row (None: any number); not expanded."""
         if inner == self.EPSILON or high == 0:
             return self.EPSILON
         if inner == self.EMPTY:

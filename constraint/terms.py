@@ -1,12 +1,14 @@
 """Terms with derivatives: every term is a state of a lazily built automaton.
 
-`row(term)` is the derivative by every byte at once; the successors are terms again, so walking rows is
-running the automaton, and nothing is built that is not visited. Rows are computed bottom up from the rows
-of the parts with a work list instead of recursion, so no grammar is deep enough to exhaust the stack.
+`row(term)` is the derivative by every byte at once; the successors are terms again, so walking rows
+is running the automaton, and nothing is built that is not visited. Rows are computed bottom up from
+the rows of the parts with a work list instead of recursion, so no grammar is deep enough to exhaust
+the stack.
 
-Emptiness matters: a successor from which no text can be completed would be a dead end for whoever walks
-there. Terms without intersection and complement are never empty unless they are `EMPTY`; for the others the
-derivative graph is searched for an accepting term, and `row` leaves the empty successors out.
+Emptiness matters: a successor from which no text can be completed would be a dead end for whoever
+walks there. Terms without intersection and complement are never empty unless they are `EMPTY`; for
+the others the derivative graph is searched for an accepting term, and `row` leaves the empty
+successors out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Recursion without the stack: functions that yield their sub-calls, and the loop that runs them.
 
-A regex may nest as deep as its limit allows and is compiled inside whatever called it, so its recursive
-functions are written as generators: `value = yield other(...)` calls, `return value` answers.
+A regex may nest as deep as its limit allows and is compiled inside whatever called it, so its
+recursive functions are written as generators: `value = yield other(...)` calls, `return value`
+answers.
 """
 
 from __future__ import annotations

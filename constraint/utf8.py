@@ -1,8 +1,8 @@
 """Characters as UTF-8: a set of code points becomes a small trie of byte sets.
 
-The ranges are cut by the leading byte, and leading bytes with the same set of continuations share a branch;
-what is left of a character after its leading bytes is again a set of numbers, so the same cut serves every
-byte. Branches are cut once per process, and their terms are built once per arena.
+The ranges are cut by the leading byte, and leading bytes with the same set of continuations share a
+branch; what is left of a character after its leading bytes is again a set of numbers, so the same
+cut serves every byte. Branches are cut once per process, and their terms are built once per arena.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Utf8Alphabet:
     """Plain UTF-8. Surrogates have no spelling: a set of nothing else is the empty language."""
 
     def __init__(self, terms: Terms) -> None:
+        """Spell into the arena `terms`."""
         self.terms = terms
         self._known: dict[CharSet, int] = {}
         self._numbers: dict[tuple[CharSet, int, int], int] = {}

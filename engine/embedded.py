@@ -263,10 +263,10 @@ def _tokens(metadata: Mapping[str, Any]) -> list[str]:
 def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     """Build the byte-level BPE tokenizer that GGUF `metadata` of pre-tokenizer `smollm` describes.
 
-    That pre-tokenizer parts every digit before the words are cut, as the model was trained.
-    transformers' own GGUF reader does not know the name and leaves the digits with the white
-    space before them, so the two differ where two or more white space characters stand before a
-    digit, and nowhere else.
+    That pre-tokenizer parts every numeral from its neighbours before the words are cut, as the
+    model was trained. transformers' own GGUF reader does not know the name and leaves numerals
+    with the white space before them, so the two differ at a run of white space before a digit
+    and at a space before a numeral beyond ASCII, such as one half, and nowhere else.
     """
     tokens = _tokens(metadata)
     merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]

@@ -1,8 +1,8 @@
 """The hot loop: walk the vocabulary trie and a transition table side by side.
 
-Per node the loop reads one byte and one table entry. A dead entry skips the subtree, a live one allows the
-tokens that end there. States whose rows are not filled yet are noted with their node and left out; the
-caller fills them and walks on from those nodes, so nothing is walked twice.
+Per node the loop reads one byte and one table entry. A dead entry skips the subtree, a live one
+allows the tokens that end there. States whose rows are not filled yet are noted with their node and
+left out; the caller fills them and walks on from those nodes, so nothing is walked twice.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numba import njit
 Ints = npt.NDArray[np.int32]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def walk(  # noqa: PLR0913 - a kernel takes arrays, not objects
+@njit(cache=True, nogil=True)
+def walk(
     byte: Any,
     depth: Any,
     skip: Any,
@@ -36,11 +36,11 @@ def walk(  # noqa: PLR0913 - a kernel takes arrays, not objects
 ) -> tuple[int, int]:
     """Walk the subtrees of `nodes`, each from its state, and allow the tokens met alive.
 
-    Shapes: the trie arrays of `VocabularyTrie`; table (states, 256) int32, -1 dead; known, accepting
-    (states,) bool; nodes, states (k,); stack (max depth + 1,); mask (words,) int32; pending_* and
-    exits (trie nodes,) int32 buffers.
-    Returns the number of pending (node, state) pairs and of exits: nodes whose state accepts.
-    Cost: one table read for each trie node whose parent is alive.
+    Shapes: the trie arrays of `VocabularyTrie`; table (states, 256) int32, -1 dead; known,
+    accepting (states,) bool; nodes, states (k,); stack (max depth + 1,); mask (words,) int32;
+    pending_* and exits (trie nodes,) int32 buffers. Returns the number of pending (node, state)
+    pairs and of exits: nodes whose state accepts. Cost: one table read for each trie node whose
+    parent is alive.
     """
     pending = 0
     left = 0

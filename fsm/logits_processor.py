@@ -1,8 +1,9 @@
 """A logits processor for transformers' own `generate`, without importing either.
 
-`generate` hands over whole rows of token ids and never says which row came from which: beams are reordered,
-assistants ask about several positions at once. So the state of a row is found by what the row contains: a
-row seen before with one token more is one step further, any other row is a new prompt.
+`generate` hands over whole rows of token ids and never says which row came from which: beams are
+reordered, assistants ask about several positions at once. So the state of a row is found by what
+the row contains: a row seen before with one token more is one step further, any other row is a new
+prompt.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class GrammarLogitsProcessor:
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Return the masked scores. Shapes: input_ids (rows, length) ints, scores (rows, vocab).
 
-        Tokens that follow EOS are padding and change nothing. Raises TokenRejectedError if a row was
-        continued by a token that the mask forbade, ValidationError if `scores` is too narrow.
+        Tokens that follow EOS are padding and change nothing. Raises TokenRejectedError if a row
+        was continued by a token that the mask forbade, ValidationError if `scores` is too narrow.
         """
         rows = np.ascontiguousarray(input_ids.detach().cpu().numpy(), dtype=np.int64)
         forbidden = np.stack([self._forbidden(row, scores.shape[-1]) for row in rows])

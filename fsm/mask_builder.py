@@ -1,14 +1,16 @@
 """Token masks of states that nobody asked about before.
 
-A state is walked through the vocabulary trie by the kernel. Inside a string nearly every token is legal
-and the walk is long; but a state "rest of a string, then a tail" allows exactly the tokens that stay inside
-the string, and those that leave it somewhere and go on in the tail. Which tokens stay and where they leave
-depends on the string alone: `HeadMask` keeps that for each vocabulary, shared by all grammars, and only the
-short walks of the tail from the places of leaving are made anew.
+A state is walked through the vocabulary trie by the kernel. Inside a string nearly every token is
+legal and the walk is long; but a state "rest of a string, then a tail" allows exactly the tokens
+that stay inside the string, and those that leave it somewhere and go on in the tail. Which tokens
+stay and where they leave depends on the string alone: `HeadMask` keeps that for each vocabulary,
+shared by all grammars, and only the short walks of the tail from the places of leaving are made
+anew.
 
-Where the string's own text decides what follows (a property name that must not come twice), the walk is made
-as if the name were new, and the few names that are not are then cut out with the subtrees behind them. A
-token long enough to contain one such name and the end of another is walked name by name.
+Where the string's own text decides what follows (a property name that must not come twice), the
+walk is made as if the name were new, and the few names that are not are then cut out with the
+subtrees behind them. A token long enough to contain one such name and the end of another is walked
+name by name.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class HeadMask:
 
 @dataclass(frozen=True, slots=True)
 class CaptureMask:
-    """The mask of a capture whose text is new; `exact` is False where the text could matter later."""
+    """The mask of a capture whose text is new; not `exact` where the text matters later."""
 
     mask: Bitmask
     exact: bool
@@ -187,7 +189,7 @@ class MaskBuilder:
         return found
 
     def _without(self, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
-        """Return the mask less all tokens that spell a blocked text, alone or with more behind it."""
+        """Return the mask less all tokens that spell a blocked text or begin with one."""
         trie = self.trie
         cut = mask
         for text in blocked:

@@ -1,8 +1,9 @@
 """The token FSM: a grammar and a vocabulary seen as states, token masks and transitions.
 
-A state is an int; copying it is forking, keeping an old one is rolling back. Masks and transitions are
-computed when they are first asked for and looked up from then on. The mask of a state allows exactly the
-tokens whose bytes keep the text a viable prefix, and every EOS id where the text may end.
+A state is an int; copying it is forking, keeping an old one is rolling back. Masks and transitions
+are computed when they are first asked for and looked up from then on. The mask of a state allows
+exactly the tokens whose bytes keep the text a viable prefix, and every EOS id where the text may
+end.
 """
 
 from __future__ import annotations
@@ -130,5 +131,5 @@ class TokenFSM:
         return bytes(forced)
 
     def logits_processor(self) -> GrammarLogitsProcessor:
-        """Return a processor for one call of transformers' `generate`; batches and beams included."""
+        """Return a processor for one `generate` of transformers, batches and beams included."""
         return GrammarLogitsProcessor(self)

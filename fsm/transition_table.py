@@ -1,8 +1,9 @@
-"""Rows of the automaton as a dense table that the kernel can read, filled where a walk gets stuck."""
+"""Rows of the automaton as a dense table for the kernel, filled where a walk gets stuck."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ class TransitionTable:
         self._grow(max(len(self.automaton), int(states.max(initial=0)) + 1))
 
 
-def _resized(array: npt.NDArray[np.generic], room: int) -> npt.NDArray[np.generic]:  # type: ignore[type-arg]
+def _resized(array: Any, room: int) -> Any:
     larger = np.zeros((room, *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger

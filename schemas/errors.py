@@ -1,7 +1,7 @@
 """Every error that lockstitch raises on purpose, as values with fields.
 
-The tree mirrors the wire contract: each class carries the `error_type` and the HTTP status that a server
-sends for it, so the library and the server fail with the same object.
+The tree mirrors the wire contract: each class carries the `error_type` and the HTTP status that a
+server sends for it, so the library and the server fail with the same object.
 
 * LockstitchError
     * ValidationError               "validation" 422              the request cannot be accepted
@@ -35,7 +35,7 @@ class LockstitchError(Exception):
 
 
 class ValidationError(LockstitchError):
-    """A request that is refused before any work; `parameter` names the field at fault, if one is."""
+    """A request that is refused before any work; `parameter` names the field at fault, if any."""
 
     error_type = "validation"
     status = 422
@@ -48,8 +48,8 @@ class ValidationError(LockstitchError):
 class GrammarError(ValidationError):
     """A grammar that is refused before the first token.
 
-    `pointer` is a JSON pointer into the schema ("" is its root), `offset` a code point offset into a
-    regex; each is None where it has no meaning. `reason` is the sentence without the place.
+    `pointer` is a JSON pointer into the schema ("" is its root), `offset` a code point offset into
+    a regex; each is None where it has no meaning. `reason` is the sentence without the place.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class InvalidGrammarError(GrammarError):
 
 
 class UnsupportedGrammarError(GrammarError):
-    """The grammar is well formed, but `feature` (a keyword or a regex construct) is not enforced."""
+    """The grammar is well formed, but `feature` (a keyword or construct) is not enforced."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class UnsatisfiableGrammarError(GrammarError):
 
 
 class GrammarTooLargeError(GrammarError):
-    """A counted limit was passed: `limit` is its name, `allowed` its value, `reached` what was met."""
+    """A counted limit was passed: its name is `limit`, its value `allowed`."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class IncompatibleVocabularyError(GrammarError):
 
 
 class ModelUnavailableError(ValidationError):
-    """The model that was asked for is not on this machine; the message says which command brings it."""
+    """The model asked for is not on this machine; the message says how to bring it."""
 
 
 class OverloadedError(LockstitchError):

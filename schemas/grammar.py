@@ -2,8 +2,8 @@
 
 Accepted are the forms of the text-generation task, the spellings that other clients send for the
 same thing, and, in Python, pydantic models and types. Nothing is compiled here: the result holds a
-JSON Schema as parsed JSON, or the text of a regular expression. What is not plain JSON (NaN, cycles,
-sets) is refused here, so that no later step has to ask.
+JSON Schema as parsed JSON, or the text of a regular expression. What is not plain JSON (NaN,
+cycles, sets) is refused here, so that no later step has to ask.
 """
 
 from __future__ import annotations

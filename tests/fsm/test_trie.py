@@ -1,17 +1,12 @@
-"""The vocabulary trie against a tree of dicts, and its invariants on real vocabularies."""
+"""The vocabulary trie against a tree of dicts."""
 
 from __future__ import annotations
 
-import random
-from typing import Any
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lockstitch.fsm.trie import MAX_TOKEN_BYTES, VocabularyTrie
-from lockstitch.fsm.vocabulary import Vocabulary
 from lockstitch.schemas.errors import ValidationError
 
 Row = tuple[int, int, int, int, int, list[int]]  # byte, depth, height, parent, skip, tokens
@@ -127,41 +122,3 @@ def test_the_longest_possible_token() -> None:
 def test_one_byte_more_than_possible() -> None:
     with pytest.raises(ValidationError, match="65536 bytes"):
         VocabularyTrie.build([bytes(MAX_TOKEN_BYTES + 1)])
-
-
-REAL = ["smollm2_tokenizer", "deepseek_tokenizer", "qwen_tokenizer", "gemma_tokenizer"]
-
-
-@pytest.mark.parametrize("fixture", REAL)
-def test_real_vocabularies(fixture: str, request: pytest.FixtureRequest) -> None:
-    tokenizer: Any = request.getfixturevalue(fixture)
-    vocabulary = Vocabulary.from_tokenizer(tokenizer)
-    trie = vocabulary.trie
-    check_invariants(trie)
-    legal = [i for i, token in enumerate(vocabulary.token_bytes) if token]
-    assert sorted(trie.token_ids.tolist()) == legal
-    for i in random.Random(fixture).sample(legal, 1000):
-        token = vocabulary.token_bytes[i]
-        assert token is not None
-        node = trie.find(token)
-        assert i in trie.tokens_at(node)
-        assert trie.path(node) == token
-
-
-def check_invariants(trie: VocabularyTrie) -> None:
-    """What preorder means, for all nodes at once."""
-    node = np.arange(1, trie.node_count)
-    above = trie.parent[1:]
-    assert (above < node).all()
-    assert (trie.depth[1:] == trie.depth[above] + 1).all()
-    assert ((node < trie.skip[1:]) & (trie.skip[1:] <= trie.skip[above])).all()
-    assert (trie.height[above] > trie.height[1:]).all()
-    assert ((trie.height == 0) == (trie.skip == np.arange(trie.node_count) + 1)).all()
-    following = trie.skip[1:]
-    sibling = (
-        following < trie.skip[above]
-    )  # a node ends either at a sibling or where its parent ends
-    assert (trie.parent[following[sibling]] == above[sibling]).all()
-    assert (trie.byte[following[sibling]] > trie.byte[1:][sibling]).all()
-    leaves = trie.height == 0
-    assert (np.diff(trie.token_start)[leaves] > 0).all()

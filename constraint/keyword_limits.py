@@ -1,0 +1,143 @@
+"""The keywords that limit values of one type, one small function each, found by name.
+
+Each reads its own value, checks it on the way (so no metaschema has to run) and narrows the part of
+the shapes that belongs to its type. Source: JSON Schema Validation 2020-12 section 6, Core 2020-12
+section 10.3, and the differences of drafts 4 to 2019-09 noted where they matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from ..schemas.errors import InvalidGrammarError, UnsupportedGrammarError
+from .numbers import Bound, NumberSet
+from .regex import compile_regex
+from .schema_graph import exact
+from .schema_reading import Reading
+from .schema_source import Dialect
+from .shapes import object_shape
+
+
+def _count(reading: Reading, keyword: str) -> int:
+    """Return the value of a keyword that must be a natural number (2.0 is one)."""
+    value = reading.schema[keyword]
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole or cast(float, value) < 0:
+        raise reading.invalid(keyword, "a whole number that is not negative")
+    return int(cast(float, value))
+
+
+def _limit_length(reading: Reading, keyword: str) -> None:
+    count = _count(reading, keyword)
+    low, high = (count, None) if keyword == "minLength" else (0, count)
+    terms, text = reading.graph.terms, reading.graph.text
+    body = terms.repeat(text.alphabet.any_char, low, high)
+    reading.narrow(replace(reading.graph.everything, strings=body))
+
+
+def _limit_pattern(reading: Reading, keyword: str) -> None:
+    pattern = reading.schema[keyword]
+    if not isinstance(pattern, str):
+        raise reading.invalid(keyword, "a string")
+    graph = reading.graph
+    try:
+        body = compile_regex(graph.terms, pattern, graph.text.alphabet, dialect="ecma", search=True)
+    except (InvalidGrammarError, UnsupportedGrammarError) as error:
+        raise placed(error, reading.pointer(keyword)) from None
+    reading.narrow(replace(graph.everything, strings=body))
+
+
+def placed(
+    error: InvalidGrammarError | UnsupportedGrammarError, pointer: str
+) -> InvalidGrammarError | UnsupportedGrammarError:
+    """Return a regex error with the pointer of the keyword that holds the regex."""
+    if isinstance(error, UnsupportedGrammarError):
+        reason = error.reason.removeprefix(f"{error.feature}: ")
+        return UnsupportedGrammarError(error.feature, reason, pointer=pointer, offset=error.offset)
+    return InvalidGrammarError(error.reason, pointer=pointer, offset=error.offset)
+
+
+def _limit_number(reading: Reading, keyword: str) -> None:
+    schema = reading.schema
+    value = schema[keyword]
+    draft4 = reading.graph.source.dialect is Dialect.DRAFT4
+    if draft4 and isinstance(value, bool) and keyword.startswith("exclusive"):
+        return  # a flag of draft 4, read together with minimum or maximum
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise reading.invalid(keyword, "a number")
+    closed = not keyword.startswith("exclusive")
+    if closed and draft4:
+        closed = schema.get(f"exclusive{keyword.capitalize()}") is not True
+    bound = Bound(exact(value, reading.pointer(keyword)), closed)
+    below = keyword.lower().endswith("minimum")
+    numbers = NumberSet(low=bound) if below else NumberSet(high=bound)
+    reading.narrow(replace(reading.graph.everything, numbers=(numbers,)))
+
+
+def _limit_items(reading: Reading, keyword: str) -> None:
+    value = reading.schema[keyword]
+    if isinstance(value, list) and reading.graph.source.dialect < Dialect.DRAFT2020:
+        _limit_prefix(reading, keyword)
+    else:
+        reading.array = replace(reading.array, rest=reading.node(keyword, schema=value))
+
+
+def _limit_additional_items(reading: Reading, keyword: str) -> None:
+    if isinstance(reading.schema.get("items"), list):
+        rest = reading.node(keyword, schema=reading.schema[keyword])
+        reading.array = replace(reading.array, rest=rest)
+
+
+def _limit_prefix(reading: Reading, keyword: str) -> None:
+    value = reading.schema[keyword]
+    if not isinstance(value, list) or (keyword == "prefixItems" and not value):
+        raise reading.invalid(keyword, "a non-empty array of schemas")
+    prefix = tuple(reading.node(keyword, i, schema=item) for i, item in enumerate(value))
+    reading.array = replace(reading.array, prefix=prefix)
+
+
+def _limit_item_count(reading: Reading, keyword: str) -> None:
+    count = _count(reading, keyword)
+    if keyword == "minItems":
+        reading.array = replace(reading.array, low=count)
+    else:
+        reading.array = replace(reading.array, high=count)
+
+
+def read_object(reading: Reading) -> None:
+    """Apply the object keywords, which mean something only together."""
+    schema, graph = reading.schema, reading.graph
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict):
+        raise reading.invalid("properties", "an object of schemas")
+    required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        raise reading.invalid("required", "an array of strings")
+    nodes = {
+        name: reading.node("properties", name, schema=value) for name, value in properties.items()
+    }
+    for name in [*nodes, *required]:
+        graph.body(name, reading.place.pointer)
+    additional = schema.get("additionalProperties", True)
+    rest = reading.node("additionalProperties", schema=additional)
+    shape = object_shape(nodes, required, rest)
+    reading.narrow(replace(graph.everything, objects=(shape,)))
+
+
+LIMITS: dict[str, Callable[[Reading, str], None]] = {
+    "minLength": _limit_length,
+    "maxLength": _limit_length,
+    "pattern": _limit_pattern,
+    "minimum": _limit_number,
+    "maximum": _limit_number,
+    "exclusiveMinimum": _limit_number,
+    "exclusiveMaximum": _limit_number,
+    "items": _limit_items,
+    "additionalItems": _limit_additional_items,
+    "prefixItems": _limit_prefix,
+    "minItems": _limit_item_count,
+    "maxItems": _limit_item_count,
+}
+OBJECT_KEYWORDS = frozenset(["properties", "required", "additionalProperties"])
