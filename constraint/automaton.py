@@ -37,7 +37,7 @@ class Automaton:
 
     def __init__(self, grammar: Grammar) -> None:
         self.terms = grammar.terms
-        self.lock = grammar.lock
+        self._shortest = grammar.shortest_texts
         self._terms_of: list[int] = []
         self._states: dict[int, int] = {self.terms.EMPTY: DEAD}
         self._branches: dict[int, tuple[Branch, ...]] = {}
@@ -143,6 +143,10 @@ class Automaton:
         if head is not None and self.is_accepting(head):
             return None
         return row[0][0].bit_length() - 1
+
+    def shortest_completion(self, state: int) -> bytes:
+        """Return a shortest text that ends in acceptance from here."""
+        return self._shortest.text(self._terms_of[state])
 
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.

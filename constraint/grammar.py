@@ -54,7 +54,7 @@ class Grammar:
         self.start = start
         self.report = report
         self.lock = threading.RLock()
-        self._shortest = shortest
+        self.shortest_texts = shortest
 
     def accepts(self, text: bytes) -> bool:
         """Return whether the whole text is in the language. Cost: linear in the text."""
@@ -72,13 +72,13 @@ class Grammar:
         Raises GrammarTooLargeError if even that is longer than 16 MiB.
         """
         with self.lock:
-            return self._shortest.text(self.start)
+            return self.shortest_texts.text(self.start)
 
     @cached_property
     def min_bytes(self) -> int:
         """The length of a shortest text in bytes."""
         with self.lock:
-            return self._shortest.length(self.start)
+            return self.shortest_texts.length(self.start)
 
 
 def compile_grammar(

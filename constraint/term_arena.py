@@ -98,7 +98,7 @@ class TermArena:
             return self._captures[node[1]]
         if node[0] is Kind.UNION:
             return any(self._captures[member] for member in node[1])
-        return node[0] == Kind.CAPTURE  # type: ignore[no-any-return]
+        return bool(node[0] == Kind.CAPTURE)
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""

@@ -130,6 +130,14 @@ class TokenFSM:
                 state = self._automaton.step(state, byte)
         return bytes(forced)
 
+    def shortest_completion(self, state: int) -> bytes:
+        """Return a shortest text that leads from `state` to where the text may end.
+
+        Raises GrammarTooLargeError if that is longer than 16 MiB.
+        """
+        with self.grammar.lock:
+            return self._automaton.shortest_completion(state)
+
     def logits_processor(self) -> GrammarLogitsProcessor:
         """Return a processor for one `generate` of transformers, batches and beams included."""
         return GrammarLogitsProcessor(self)

@@ -24,6 +24,51 @@ _FORMS = "json, json_object, json_schema, regex or text"
 ANY_OBJECT = {"type": "object"}
 _NOT_A_SCHEMA = "grammar is not a valid JSON Schema"
 
+GRAMMAR_FIELD: dict[str, Any] = {
+    "title": "Grammar",
+    "description": "The language of the generated text; `json_object` alone is any JSON object.",
+    "anyOf": [
+        {"type": "null"},
+        {
+            "type": "object",
+            "required": ["type", "value"],
+            "properties": {
+                "type": {"enum": ["json", "json_object"]},
+                "value": {"type": ["object", "string", "boolean"]},
+            },
+        },
+        {
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"enum": ["json_object", "text"]}, "value": {"type": "null"}},
+        },
+        {
+            "type": "object",
+            "required": ["type", "value"],
+            "properties": {"type": {"const": "regex"}, "value": {"type": "string"}},
+        },
+        *(
+            {
+                "type": "object",
+                "required": ["type", key],
+                "properties": {
+                    "type": {"const": "json_schema"},
+                    key: {
+                        "type": "object",
+                        "required": ["schema"],
+                        "properties": {
+                            "name": {"type": ["string", "null"]},
+                            "schema": {"type": ["object", "boolean", "string"]},
+                        },
+                    },
+                },
+            }
+            for key in ("value", "json_schema")
+        ),
+    ],
+}
+"""JSON Schema of the forms that can be sent; Python calls may also give types."""
+
 
 @dataclass(frozen=True)
 class JsonGrammar:

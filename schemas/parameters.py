@@ -1,13 +1,12 @@
-"""The generation parameters of a request: types first, then bounds, in the order of the wire contract.
+"""The generation parameters of a request: types first, then bounds, in the order of the contract.
 
-Reading (`GenerateParameters.parse`) settles names and types, checking (`check_parameters`) settles values
-against the limits of the engine. They are apart because a server answers the first before it looks
-at the second, and because only the second depends on where the request runs. Numbers are rounded to
-float32 when they are read, so what is checked is what the sampler will see.
+Reading (`GenerateParameters.parse`) settles names and types, checking (`check_parameters`) settles
+values against the limits of the engine. They are apart because a server answers the first before
+it looks at the second, and because only the second depends on where the request runs. Numbers are
+rounded to float32 when they are read, so what is checked is what the sampler will see.
 """
 
 from __future__ import annotations
-
 
 import struct
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from .errors import ValidationError
+from .grammar import GRAMMAR_FIELD
 
 PREFIX = "Input validation error: "
 
@@ -63,7 +63,7 @@ class Limits:
 
 def _to_float32(value: float) -> float:
     try:
-        rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+        rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
     except OverflowError as error:
         raise ValueError("must fit a 32-bit float") from error
     return rounded
@@ -113,7 +113,7 @@ class GenerateParameters(BaseModel):
     details: bool | None = None
     do_sample: bool | None = None
     frequency_penalty: _Penalty | None = None
-    grammar: Annotated[Any, WithJsonSchema({"$ref": "#/$defs/Grammar"})] = None
+    grammar: Annotated[Any, WithJsonSchema(GRAMMAR_FIELD)] = None
     max_new_tokens: int | None = _count(_UNSIGNED_32)
     repetition_penalty: _Positive | None = None
     return_full_text: bool | None = None
@@ -124,7 +124,7 @@ class GenerateParameters(BaseModel):
         default=None,
         ge=-(2**31),
         le=2**31 - 1,
-        json_schema_extra=lambda s: _show_least(s, 1),  # type: ignore[arg-type]
+        json_schema_extra=lambda s: _show_least(s, 1),
     )
     top_n_tokens: int | None = _count(_UNSIGNED_32, least=0)
     top_p: _Mass | None = None

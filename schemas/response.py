@@ -1,8 +1,8 @@
 """What comes back: a whole response, or one event per token.
 
-`to_dict` decides which keys are present, because clients tell "not asked for" (no key) from "nothing
-there" (null). `to_json` escapes everything outside ASCII: some clients split a stream at every
-character that Unicode calls a line end.
+`to_dict` decides which keys are present, because clients tell "not asked for" (no key) from
+"nothing there" (null). `to_json` escapes everything outside ASCII: some clients split a stream at
+every character that Unicode calls a line end.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class BestOfSequence(_Sequence):
 
 
 class Details(_Sequence):
-    """`details` of a response; `forced_tokens` counts those without alternative, not on the wire."""
+    """`details` of a response; `forced_tokens`, not on the wire, had no alternative."""
 
     best_of_sequences: tuple[BestOfSequence, ...] | None = None
     forced_tokens: int = Field(default=0, exclude=True)

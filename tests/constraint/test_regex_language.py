@@ -118,28 +118,22 @@ a(?#comment)*
 """.strip("\n").split("\n")
 
 
+ONLY_PYTHON = re.compile(r"\(\?[aimsx#>]|\+\+|[*?}]\+|\\[AZ]|^\\B$")
+
+
 @pytest.mark.parametrize("search", [False, True])
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_python_dialect_is_re(pattern: str, search: bool) -> None:
-    reference = re.compile(_fixed_width(pattern))
+    reference = re.compile(pattern)
     match = reference.search if search else reference.fullmatch
     expected = [text for text in TEXTS if match(text)]
     assert accepted(pattern, TEXTS, search=search) == expected
 
 
-def _fixed_width(pattern: str) -> str:
-    return pattern  # every lookbehind above has one width, which `re` asks for
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [p for p in PATTERNS if not re.search(r"\(\?[aimsx#>]|\+\+|[*?}]\+|\\[AZ]|a\\b\)", p)],
-)
+@pytest.mark.parametrize("pattern", [p for p in PATTERNS if not ONLY_PYTHON.search(p)])
 def test_ecma_search_is_re_where_they_agree(pattern: str) -> None:
     # re with ASCII classes, and its $ spelled \Z, reads these patterns as ECMA-262 does
     reference = re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern), re.ASCII)
-    if pattern == r"\B":
-        pytest.skip("an empty text has a \\B in ECMA-262 alone")
     expected = [text for text in TEXTS if reference.search(text)]
     assert accepted(pattern, TEXTS, dialect="ecma", search=True) == expected
 
@@ -200,7 +194,6 @@ def test_random_patterns_are_re(seed: int) -> None:
         "a{2,4}(b|_){1,3}",
         "[^a_]*b",
         "(a|ab)(b|_)?",
-        "(?!ab)[ab]+",
         "(a?b?)*_",
         "a.{2}b",
     ],
@@ -226,7 +219,7 @@ def test_interegular_agrees(pattern: str) -> None:
         (r"^\cJ\x41\0$", ["\nA\0"], ["J"]),
         (r"^(?i:K)$", ["k", "K", "\u212a"], ["ﬀ"]),
         (r"^(?i:[^x])\w$", ["ya"], ["xa", "Xa"]),
-        (r"^(?i:\w)$", ["ſ", "\u212a"], ["é"]),
+        (r"^(?i:\w)$", ["\u017f", "\u212a"], ["é"]),
         (r"(?<=^|,)a", ["a", "b,a"], ["ba"]),
         (r"(?<=\$\d+(?:\.\d*)?)x", ["$1x", "a$12.5x"], ["$x", "1x"]),
         (r"\B", ["", "ab"], ["a"]),

@@ -1,0 +1,112 @@
+"""Token masks against their definition, state by state."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from lockstitch.constraint.grammar import Grammar, compile_grammar
+from lockstitch.constraint.style import TextStyle
+from lockstitch.fsm.bitmask import unpack
+from lockstitch.fsm.token_fsm import TokenFSM
+from lockstitch.fsm.vocabulary import Vocabulary
+from schema_maker import grammars
+from small_vocabulary import small_vocabulary
+
+VOCABULARY = small_vocabulary()
+STYLES = [
+    TextStyle(),
+    TextStyle("compact", property_order="any"),
+    TextStyle("flexible", "any", "any", max_whitespace=2),
+]
+REGEXES = [
+    r"(GET|POST) /[a-z]{0,12}(\?[a-z]=\d+)?",
+    r"(?=.*\d)(?=.*[a-c])[a-c\d]{2,6}",
+    r"\d{1,3}(\.\d{1,3}){3}",
+    r"[^\W\d_]+é?",
+    r"a{1,1000}|(ab|a)*c",
+    r"(?!null)\w+",
+    r"\b\w+\b( \b\w+\b)*",
+    r".{3}|[\s\S]{5}",
+]
+
+
+def viable(grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> np.ndarray:
+    """The mask by its definition, asking the language about every token."""
+    after = [
+        token is not None and len(token) > 0 and grammar.is_prefix(text + token)
+        for token in vocabulary.token_bytes
+    ]
+    if grammar.accepts(text):
+        for eos in vocabulary.eos_token_ids:
+            after[eos] = True
+    return np.array(after)
+
+
+def check_walk(grammar: Grammar, fsm: TokenFSM, rng: random.Random, steps: int) -> int:
+    """Walk at random and compare every mask on the way; return how many were compared."""
+    vocabulary, state, text = fsm.vocabulary, fsm.start, b""
+    for step in range(steps):
+        mask = unpack(fsm.token_mask(state), vocabulary.size)
+        expected = viable(grammar, vocabulary, text)
+        wrong = np.flatnonzero(mask != expected)
+        assert not len(wrong), (text, [vocabulary.token_bytes[i] for i in wrong], mask[wrong])
+        assert mask.any(), text
+        forced = fsm.forced_bytes(state)
+        assert grammar.is_prefix(text + forced)
+        if forced:
+            others = [t for t in np.flatnonzero(mask) if vocabulary.token_bytes[t] is not None]
+            assert all(
+                forced.startswith(vocabulary.token_bytes[t][: len(forced)]) for t in others
+            ), (text, forced)
+        token = int(rng.choice(np.flatnonzero(mask)))
+        state = fsm.advance(state, token)
+        if token in vocabulary.eos_token_ids:
+            return step + 1
+        text += vocabulary.token_bytes[token] or b""
+    return steps
+
+
+@pytest.mark.parametrize("style", STYLES, ids=["spaced", "compact any order", "everything"])
+@pytest.mark.parametrize("seed", range(4))
+def test_masks_of_random_schemas_are_exact(style: TextStyle, seed: int) -> None:
+    rng = random.Random(seed)
+    compared = 0
+    for _, grammar in grammars(25, seed=seed, style=style):
+        fsm = TokenFSM(grammar, VOCABULARY)
+        compared += sum(check_walk(grammar, fsm, rng, 10) for _ in range(3))
+    assert compared > 250
+
+
+@pytest.mark.parametrize("pattern", REGEXES)
+def test_masks_of_regexes_are_exact(pattern: str) -> None:
+    rng = random.Random(pattern)
+    grammar = compile_grammar({"type": "regex", "value": pattern})
+    fsm = TokenFSM(grammar, VOCABULARY)
+    assert sum(check_walk(grammar, fsm, rng, 12) for _ in range(8)) > 8
+
+
+def test_a_token_that_writes_a_name_twice_is_masked() -> None:
+    table = [bytes([byte]) for byte in range(256)] + [b'x":1,"x":', b'x":1,"y":', b'a":1,"', None]
+    vocabulary = Vocabulary(table, [259])
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    grammar = compile_grammar(
+        {"type": "json", "value": schema}, style=TextStyle("compact", property_order="any")
+    )
+    fsm = TokenFSM(grammar, vocabulary)
+    state = fsm.advance_bytes(fsm.start, b'{"')
+    assert state is not None
+    assert unpack(fsm.token_mask(state), 260)[256:259].tolist() == [False, True, True]
+    state = fsm.advance_bytes(state, b'a":1,"')
+    assert state is not None
+    assert unpack(fsm.token_mask(state), 260)[256:259].tolist() == [False, True, False]
+
+
+def test_masks_are_shared_and_read_only() -> None:
+    fsm = TokenFSM(compile_grammar({"type": "json", "value": {}}), VOCABULARY)
+    mask = fsm.token_mask(fsm.start)
+    assert mask is fsm.token_mask(fsm.start)
+    with pytest.raises(ValueError, match="read-only"):
+        mask[0] = 0
