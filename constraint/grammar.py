@@ -21,7 +21,7 @@ from .numbers import NumberText
 from .productivity import Productivity
 from .regex import compile_regex
 from .schema_graph import SchemaGraph
-from .schema_source import SchemaSource
+from .schema_source import Dialect, SchemaSource
 from .shortest import INFINITE, Shortest
 from .style import TextStyle
 from .terms import Terms
@@ -122,7 +122,7 @@ def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> G
     source = SchemaSource(schema)
     graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))
     shortest = Shortest(terms)
-    numbers = NumberText(terms, style)
+    numbers = NumberText(terms, style, integral_floats=source.dialect > Dialect.DRAFT4)
     productive = Productivity(graph, numbers, shortest)
     root = graph.place(source.root)
     if productive.visit(root) >= INFINITE:

@@ -11,7 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
-from ..schemas.errors import InvalidGrammarError, UnsupportedGrammarError
+from ..schemas.errors import (
+    GrammarError,
+    GrammarTooLargeError,
+    InvalidGrammarError,
+    UnsupportedGrammarError,
+)
 from .numbers import Bound, NumberSet
 from .regex import compile_regex
 from .schema_graph import exact
@@ -44,18 +49,19 @@ def _limit_pattern(reading: Reading, keyword: str) -> None:
     graph = reading.graph
     try:
         body = compile_regex(graph.terms, pattern, graph.text.alphabet, dialect="ecma", search=True)
-    except (InvalidGrammarError, UnsupportedGrammarError) as error:
+    except GrammarError as error:
         raise placed(error, reading.pointer(keyword)) from None
     reading.narrow(replace(graph.everything, strings=body))
 
 
-def placed(
-    error: InvalidGrammarError | UnsupportedGrammarError, pointer: str
-) -> InvalidGrammarError | UnsupportedGrammarError:
+def placed(error: GrammarError, pointer: str) -> GrammarError:
     """Return a regex error with the pointer of the keyword that holds the regex."""
     if isinstance(error, UnsupportedGrammarError):
         reason = error.reason.removeprefix(f"{error.feature}: ")
         return UnsupportedGrammarError(error.feature, reason, pointer=pointer, offset=error.offset)
+    if isinstance(error, GrammarTooLargeError):
+        numbers = (error.limit, error.allowed, error.reached)
+        return GrammarTooLargeError(*numbers, pointer=pointer, offset=error.offset)
     return InvalidGrammarError(error.reason, pointer=pointer, offset=error.offset)
 
 

@@ -65,12 +65,17 @@ def _tighter(first: Bound | None, second: Bound | None, sign: int) -> Bound | No
 
 
 class NumberText:
-    """Spells sets of numbers in one arena and one style."""
+    """Spells sets of numbers in one arena and one style.
 
-    def __init__(self, terms: Terms, style: TextStyle) -> None:
+    `integral_floats` says whether `1.0` may stand for an integer where the style allows it; draft 4
+    says no.
+    """
+
+    def __init__(self, terms: Terms, style: TextStyle, *, integral_floats: bool = True) -> None:
         self.terms = terms
         self.digits = style.digits
         self.any_spelling = style.escapes == "any"
+        self.integral_floats = integral_floats and self.any_spelling
         self.digit = terms.byte_set(DIGITS)
         self.zero = terms.literal(b"0")
         self.nonzero = terms.byte_set(DIGITS & ~(1 << 48))
@@ -86,6 +91,8 @@ class NumberText:
     def _build(self, numbers: NumberSet) -> int:
         if numbers.low is None and numbers.high is None:
             return self._unbounded(integer=numbers.integer)
+        if numbers.low == numbers.high and not self.any_spelling:
+            return self._single(numbers)
         return self.terms.union(
             [
                 self._magnitudes(numbers.low, numbers.high, numbers.integer, negative=False),
@@ -100,6 +107,15 @@ class NumberText:
                 ),
             ]
         )
+
+    def _single(self, numbers: NumberSet) -> int:
+        """Return the one canonical spelling of one number."""
+        end = numbers.low
+        if end is None or not end.closed or (numbers.integer and end.value % 1):
+            return self.terms.EMPTY
+        before, after = _digits_of(end.value)
+        text = f"{before}.{after}" if after else before
+        return self.terms.literal(("-" * (end.value < 0) + text).encode())
 
     def _unbounded(self, *, integer: bool) -> int:
         terms = self.terms
@@ -126,7 +142,7 @@ class NumberText:
 
     def _fraction(self, most: int, *, integer: bool) -> int:
         """Return an optional decimal point with digits; an integer's are zeros, if allowed."""
-        if integer and not self.any_spelling:
+        if integer and not self.integral_floats:
             return self.terms.EPSILON
         digit = self.zero if integer else self.digit
         return self.terms.repeat(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from .term_arena import EVERY_BYTE
+from .term_arena import EVERY_BYTE, TermArena
 
 Row = tuple[tuple[int, int], ...]
 Cell = tuple[int, list[int]]
@@ -23,10 +23,11 @@ def literal_row(byte: int, successor: int) -> Row:
 
 
 def gather(pairs: Iterable[tuple[int, int]]) -> Row:
-    """Return the pairs with equal successors joined."""
+    """Return the pairs with equal successors joined, without those that lead to `EMPTY`."""
     masks: dict[int, int] = {}
     for mask, successor in pairs:
-        masks[successor] = masks.get(successor, 0) | mask
+        if successor != TermArena.EMPTY:
+            masks[successor] = masks.get(successor, 0) | mask
     return tuple((mask, successor) for successor, mask in masks.items())
 
 

@@ -20,7 +20,7 @@ from ..schemas.errors import GrammarTooLargeError
 from .rows import Row, complement_row, gather, intersect_rows, literal_row, union_rows
 from .term_arena import CaptureOwner, Kind, TermArena
 
-SEARCH_LIMIT = 300_000
+SEARCH_LIMIT = 50_000
 
 
 class Terms(TermArena):

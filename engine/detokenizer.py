@@ -61,8 +61,3 @@ class Detokenizer:
     def text(self) -> str:
         """Return all complete characters so far; the bytes of an unfinished one are left out."""
         return "".join(self._pieces)
-
-    @property
-    def unfinished(self) -> bytes:
-        """The bytes of a character that is not complete yet."""
-        return self._decoder.getstate()[0]

@@ -1,0 +1,124 @@
+"""One text in the making: what was asked, what was chosen so far, and how it ended.
+
+A grammar is a state that moves with every token. Where it leaves nothing but the end, the end token is
+appended at once, without another pass through the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..fsm.token_fsm import TokenFSM
+from ..schemas.errors import GenerationError
+from ..schemas.parameters import GenerateParameters
+from ..schemas.response import FinishReason, PrefillToken, Token
+from .detokenizer import Detokenizer, TokenTexts
+from .sampler import Choice, Row, Sampler
+from .stopping import StopStrings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request after validation: prompt as ids, budget and grammar settled.
+
+    `seed` None is greedy; `eos_token_ids` end the text, `eos_token_id` is the one we append.
+    """
+
+    inputs: str
+    parameters: GenerateParameters
+    prompt_ids: tuple[int, ...]
+    max_new_tokens: int
+    fsm: TokenFSM | None
+    eos_token_id: int
+    eos_token_ids: frozenset[int]
+
+
+class RunningSequence:
+    """A text that grows by `accept` until `finish_reason` is set."""
+
+    def __init__(self, task: Task, sampler: Sampler, texts: TokenTexts, seed: int | None) -> None:
+        self.task = task
+        self.seed = seed
+        self.tokens: list[Token] = []
+        self.top_tokens: list[tuple[Token, ...]] = []
+        self.prefill: tuple[PrefillToken, ...] = ()
+        self.forced_tokens = 0
+        self.finish_reason: FinishReason | None = None
+        self._sampler = sampler
+        self._texts = texts
+        self._detokenizer = Detokenizer(texts)
+        self._stops = StopStrings(task.parameters.stop or ())
+        self._overhang = 0
+        self._state = 0 if task.fsm is None else task.fsm.start
+
+    @property
+    def last_token_id(self) -> int:
+        """The token that goes through the model next."""
+        return self.tokens[-1].id if self.tokens else self.task.prompt_ids[-1]
+
+    @property
+    def text(self) -> str:
+        """The text so far, up to the end of a stop string, without special tokens."""
+        whole = self._detokenizer.text()
+        return whole[: len(whole) - self._overhang]
+
+    def row(self, index: int) -> Row:
+        """What the sampler needs to choose the next token from row `index` of the logits."""
+        fsm = self.task.fsm
+        if fsm is None:
+            return Row(index, self._sampler)
+        mask = fsm.token_mask(self._state)
+        return Row(index, self._sampler, mask, fsm.allowed_tokens(self._state))
+
+    def accept(self, choice: Choice) -> None:
+        """Append a token, and the end token if nothing else may follow.
+
+        Raises GenerationError if a finished text does not match its grammar, TokenRejectedError if
+        the token does not continue it; both mean a defect, and no text is returned.
+        """
+        self._append(choice)
+        self.end_if_complete()
+
+    def end_if_complete(self) -> None:
+        """Append the end token where the grammar leaves nothing else."""
+        fsm = self.task.fsm
+        if self.finish_reason is None and fsm is not None and fsm.is_complete(self._state):
+            end = self.task.eos_token_id
+            top = ((end, 0.0),) if self.task.parameters.top_n_tokens else ()
+            self._append(Choice(end, 0.0, top, forced=True))
+
+    def _append(self, choice: Choice) -> None:
+        if self.task.fsm is not None:
+            self._state = self.task.fsm.advance(self._state, choice.token_id)
+        piece = self._detokenizer.feed(choice.token_id)
+        self.tokens.append(self._token(choice.token_id, piece, choice.logprob))
+        if self.task.parameters.top_n_tokens:
+            self.top_tokens.append(self._alternatives(choice.top))
+        self.forced_tokens += choice.forced
+        self._sampler.observe(choice.token_id)
+        self.finish_reason = self._finish(choice.token_id, piece)
+
+    def _token(self, token_id: int, text: str, logprob: float) -> Token:
+        special = self._texts.is_special(token_id)
+        return Token(id=token_id, text=text, logprob=logprob, special=special)
+
+    def _alternatives(self, top: Sequence[tuple[int, float]]) -> tuple[Token, ...]:
+        return tuple(self._token(i, self._texts.text_of(i), logprob) for i, logprob in top)
+
+    def _finish(self, token_id: int, piece: str) -> FinishReason | None:
+        """The first reason that holds, in this order: budget, end token, stop string."""
+        behind = self._stops.feed(piece)
+        if behind is not None and not self._texts.is_special(token_id):
+            self._overhang = behind
+        if len(self.tokens) >= self.task.max_new_tokens:
+            return "length"
+        if token_id in self.task.eos_token_ids:
+            self._check_grammar()
+            return "eos_token"
+        return None if behind is None else "stop_sequence"
+
+    def _check_grammar(self) -> None:
+        fsm = self.task.fsm
+        if fsm is not None and not fsm.grammar.accepts(self._detokenizer.text().encode()):
+            raise GenerationError("a finished text does not match its grammar; it is withheld")
