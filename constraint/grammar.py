@@ -136,8 +136,9 @@ def _unsatisfiable(
 ) -> UnsatisfiableGrammarError:
     """Name the places at fault: those without any shape, or else those that need themselves."""
     empty = productive.empty_nodes()
+    empty = [node for node in empty if node != graph.FALSE] or empty
     bare = [n for n in empty if not (graph.shapes(n).arrays or graph.shapes(n).objects)]
-    culprits = [n for n in bare if n != graph.FALSE] or empty
+    culprits = bare or empty
     pointers = tuple(dict.fromkeys(p for node in culprits for p in graph.pointers(node)))
     if root in culprits or not pointers:
         pointers = graph.pointers(root)

@@ -37,6 +37,35 @@ class Written(NamedTuple):
     first: bool = True
 
 
+class Layout:
+    """An object shape laid out for writing: members by index, sets of members as bit sets."""
+
+    def __init__(self, shape: ObjectShape, productive: Productivity) -> None:
+        self.shape = shape
+        self.names = tuple(shape.properties)
+        self.nodes = tuple(shape.properties.values())
+        self.all = (1 << len(self.names)) - 1
+        self.required = sum(1 << i for i, name in enumerate(self.names) if name in shape.required)
+        self._productive = productive
+        self._lengths: dict[int, int] = {0: 0}
+
+    def length(self, members: int) -> int:
+        """Return the length of a shortest text of a set of members, each with a comma before it.
+
+        Sets shrink member by member while an object is written, so each is one step from a known one.
+        """
+        chain = []
+        while members not in self._lengths:
+            chain.append(members)
+            members &= members - 1
+        total = self._lengths[members]
+        for more in reversed(chain):
+            name = self.names[(more & -more).bit_length() - 1]
+            total += self._productive.member_length(self.shape, name)
+            total = self._lengths[more] = total + self._productive.comma_length
+        return total
+
+
 class JsonLanguage:
     """Expands schema nodes into terms; the owner of their references."""
 
@@ -47,7 +76,7 @@ class JsonLanguage:
         self.numbers = numbers
         self.productive = productive
         self.in_order = self.text.style.property_order == "schema"
-        self._objects: list[ObjectShape] = []
+        self._objects: list[Layout] = []
         self._object_ids: dict[int, int] = {}
         self._expanded: dict[int | Written, int] = {}
         self._free_name = self.text.closed(self.text.any_body)
@@ -73,15 +102,10 @@ class JsonLanguage:
         """Return the length of a shortest text of a node or of the rest of an object."""
         if not isinstance(key, Written):
             return self.productive.length(key)
-        shape = self._objects[key.shape]
-        open_names = [
-            name
-            for index, name in enumerate(shape.properties)
-            if name in shape.required and not key.declared >> index & 1
-        ]
-        members = sum(self.productive.member_length(shape, name) for name in open_names)
-        commas = max(len(open_names) - key.first, 0) * self.productive.comma_length
-        return 1 + members + commas
+        layout = self._objects[key.shape]
+        missing = layout.required & ~key.declared
+        first_comma = self.productive.comma_length if key.first and missing else 0
+        return 1 + layout.length(missing) - first_comma
 
     def _value(self, node: int) -> int:
         shapes: Shapes = self.graph.shapes(node)
@@ -130,7 +154,7 @@ class JsonLanguage:
             return self.terms.EMPTY
         number = self._object_ids.setdefault(id(shape), len(self._objects))
         if number == len(self._objects):
-            self._objects.append(shape)
+            self._objects.append(Layout(shape, self.productive))
         opening = self.terms.concat(self.terms.literal(b"{"), self.text.gap)
         return self.terms.concat(opening, self._rest(Written(number)))
 
@@ -140,42 +164,37 @@ class JsonLanguage:
     def _rest_of_object(self, written: Written) -> int:
         """Return what may follow in an object: more members, or the closing brace."""
         terms, text = self.terms, self.text
-        shape = self._objects[written.shape]
-        members = terms.union(self._members(shape, written))
+        layout = self._objects[written.shape]
+        members = terms.union(self._members(layout, written))
         if not written.first:
             members = terms.concat(text.comma, members)
-        if self._is_missing_some(shape, written):
+        if layout.required & ~written.declared:
             return members
         gap = terms.EPSILON if written.first else text.gap
         return terms.union((members, terms.concat(gap, terms.literal(b"}"))))
 
-    def _is_missing_some(self, shape: ObjectShape, written: Written) -> bool:
-        return any(
-            name in shape.required and not written.declared >> index & 1
-            for index, name in enumerate(shape.properties)
-        )
-
-    def _members(self, shape: ObjectShape, written: Written) -> Iterator[int]:
+    def _members(self, layout: Layout, written: Written) -> Iterator[int]:
         """Yield the members that may come next, each with the rest of the object."""
-        for index, (name, node) in enumerate(shape.properties.items()):
-            if written.declared >> index & 1:
-                continue
-            if self._has_value(node):
-                after = written.declared | 1 << index
-                if self.in_order:
-                    after |= (1 << index) - 1
+        left = layout.all & ~written.declared
+        while left:
+            bit = left & -left
+            left ^= bit
+            index = bit.bit_length() - 1
+            if self._has_value(layout.nodes[index]):
+                after = written.declared | (2 * bit - 1 if self.in_order else bit)
                 rest = self._rest(written._replace(declared=after, first=False))
-                yield self.terms.concat(self.text.key(name), self.node(node), rest)
-            if self.in_order and name in shape.required:
+                key = self.text.key(layout.names[index])
+                yield self.terms.concat(key, self.node(layout.nodes[index]), rest)
+            if self.in_order and bit & layout.required:
                 return
-        if self._has_value(shape.additional):
-            passed = (1 << len(shape.properties)) - 1 if self.in_order else written.declared
+        if self._has_value(layout.shape.additional):
+            passed = layout.all if self.in_order else written.declared
             key = written._replace(declared=passed, first=False)
             yield self.terms.concat(self.text.quote, self.terms.capture(self._free_name, self, key))
 
     def finish(self, key: Written, text: bytes | None) -> int:
         """Return what follows a free name; `EMPTY` if the name is declared or was written."""
-        shape = self._objects[key.shape]
+        shape = self._objects[key.shape].shape
         if text is not None:
             name = json.loads(b'"' + text)
             if name in shape.properties or name in key.names:
@@ -187,6 +206,6 @@ class JsonLanguage:
         """Return how `text` could go on to spell a name that is not free, with its quote."""
         if self.text.style.escapes != "canonical":
             return None
-        names = (*self._objects[key.shape].properties, *key.names)
+        names = (*self._objects[key.shape].names, *key.names)
         spelled = (canonical_body(name) + b'"' for name in names)
         return tuple(name[len(text) :] for name in spelled if name.startswith(text))

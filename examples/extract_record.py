@@ -1,8 +1,9 @@
 """Extract a typed record from a paragraph of text, streamed to the terminal.
 
-The schema has what real ones have: a nested object, a list of objects, enums, bounded numbers, a
-pattern. The model never sees it; it is asked in plain words, and the grammar does the rest: every
+The schema has what real ones have: a nested object, a list, enums, bounded numbers, patterns. The
+patterns. The model never sees it; it is asked in plain words, and the grammar does the rest: every
 text that can come out is valid, so the check at the end cannot fail unless lockstitch is broken.
+The values are the model's own, and the embedded model is small: the shape is certain, they are not.
 
     python examples/extract_record.py
     python examples/extract_record.py --text mail.txt --schema mine.schema.json --temperature 0.8
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -37,9 +39,9 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def ask(engine: Engine, text: str, schema: dict[str, Any]) -> str:
-    """Word the request as the model's chat template wants it; key order is the schema's."""
-    fields = ", ".join(schema.get("properties", {}))
-    question = f"Extract these fields from the message as JSON: {fields}.\n\nMessage:\n{text}"
+    """Word the request as the model's chat template wants it; of the schema it gets the title."""
+    what = schema.get("title", "record").lower()
+    question = f"{text}\n\nExtract the {what} from this message as JSON."
     return engine.chat_prompt([{"role": "user", "content": question}])
 
 
@@ -57,14 +59,14 @@ def show(events: Iterable[StreamEvent]) -> StreamEvent:
 
 def run(arguments: argparse.Namespace) -> None:
     """Load, generate, validate, report."""
-    text = arguments.text.read_text(encoding="utf-8").strip()
+    text = " ".join(arguments.text.read_text(encoding="utf-8").split())
     schema = json.loads(arguments.schema.read_text(encoding="utf-8"))
     sampling = {"temperature": arguments.temperature, "seed": arguments.seed}
 
     started = time.perf_counter()
     engine = Engine.from_pretrained(arguments.model)
     print(f"model loaded in {time.perf_counter() - started:.1f} s\n")
-    print(f"{text}\n")
+    print(fill(text, 88) + "\n")
 
     started = time.perf_counter()
     last = show(
