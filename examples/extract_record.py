@@ -1,9 +1,9 @@
 """Extract a typed record from a paragraph of text, streamed to the terminal.
 
 The schema has what real ones have: a nested object, a list, enums, bounded numbers, patterns. The
-patterns. The model never sees it; it is asked in plain words, and the grammar does the rest: every
-text that can come out is valid, so the check at the end cannot fail unless lockstitch is broken.
-The values are the model's own, and the embedded model is small: the shape is certain, they are not.
+model never sees it; it is asked in plain words, and the grammar does the rest. Every text that can
+come out is valid, so the check at the end cannot fail. The values are the model's own, and the
+embedded model is small: the shape is certain, the values are not.
 
     python examples/extract_record.py
     python examples/extract_record.py --text mail.txt --schema mine.schema.json --temperature 0.8
