@@ -21,7 +21,9 @@ from textwrap import fill
 from typing import Any
 
 from jsonschema import Draft202012Validator
+
 from lockstitch import Engine, LockstitchError, StreamEvent
+from lockstitch.schemas.response import StreamDetails
 
 HERE = Path(__file__).resolve().parent
 
@@ -45,16 +47,15 @@ def ask(engine: Engine, text: str, schema: dict[str, Any]) -> str:
     return engine.chat_prompt([{"role": "user", "content": question}])
 
 
-def show(events: Iterable[StreamEvent]) -> StreamEvent:
-    """Print each token when it comes; the last event carries the whole text and the counts."""
-    last = None
-    for last in events:
-        if not last.token.special:
-            print(last.token.text, end="", flush=True)
-    print(flush=True)
-    if last is None or last.details is None or last.generated_text is None:
-        raise RuntimeError("the stream ended without a final event")
-    return last
+def show(events: Iterable[StreamEvent]) -> tuple[str, StreamDetails]:
+    """Print each token when it comes; return what the last event carries, text and counts."""
+    for event in events:
+        if not event.token.special:
+            print(event.token.text, end="", flush=True)
+        if event.generated_text is not None and event.details is not None:
+            print(flush=True)
+            return event.generated_text, event.details
+    raise RuntimeError("the stream ended without a final event")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(fill(text, 88) + "\n")
 
     started = time.perf_counter()
-    last = show(
+    generated, details = show(
         engine.stream(
             ask(engine, text, schema),
             grammar={"type": "json", "value": schema},
@@ -79,22 +80,19 @@ def run(arguments: argparse.Namespace) -> None:
     )
     seconds = time.perf_counter() - started
 
-    record = json.loads(last.generated_text or "")
+    record = json.loads(generated)
     Draft202012Validator(schema).validate(record)
     print("\nvalid against the schema:")
     print(json.dumps(record, indent=2, ensure_ascii=False))
-    report(last, seconds)
+    report(details, seconds)
 
 
-def report(last: StreamEvent, seconds: float) -> None:
+def report(details: StreamDetails, seconds: float) -> None:
     """Print the counts; the time is that of the whole request, prompt and grammar included."""
-    tokens = last.details.generated_tokens if last.details else 0
-    forced = getattr(last.details, "forced_tokens", None)
-    print(f"\ntokens         {tokens}")
-    if forced is not None:
-        print(f"forced tokens  {forced} (no choice was left, so none was sampled)")
+    print(f"\ntokens         {details.generated_tokens}")
+    print(f"forced tokens  {details.forced_tokens} (no choice was left, so none was made)")
     print(f"seconds        {seconds:.2f}")
-    print(f"tokens/s       {tokens / seconds:.1f}")
+    print(f"tokens/s       {details.generated_tokens / seconds:.1f}")
 
 
 def main() -> int:
