@@ -52,7 +52,7 @@ class Layout:
     def length(self, members: int) -> int:
         """Return the length of a shortest text of a set of members, each with a comma before it.
 
-        Sets shrink member by member while an object is written, so each is one step from a known one.
+        Sets shrink member by member as an object is written: each is a step from a known one.
         """
         chain = []
         while members not in self._lengths:
@@ -94,8 +94,8 @@ class JsonLanguage:
         """Return the term of a node or of the rest of an object."""
         found = self._expanded.get(key)
         if found is None:
-            build = self._rest_of_object(key) if isinstance(key, Written) else self._value(key)
-            found = self._expanded[key] = build
+            found = self._rest_of_object(key) if isinstance(key, Written) else self._value(key)
+            self._expanded[key] = found
         return found
 
     def min_length(self, key: int | Written) -> int:
@@ -189,8 +189,9 @@ class JsonLanguage:
                 return
         if self._has_value(layout.shape.additional):
             passed = layout.all if self.in_order else written.declared
-            key = written._replace(declared=passed, first=False)
-            yield self.terms.concat(self.text.quote, self.terms.capture(self._free_name, self, key))
+            after_free = written._replace(declared=passed, first=False)
+            name = self.terms.capture(self._free_name, self, after_free)
+            yield self.terms.concat(self.text.quote, name)
 
     def finish(self, key: Written, text: bytes | None) -> int:
         """Return what follows a free name; `EMPTY` if the name is declared or was written."""

@@ -95,10 +95,11 @@ class TermArena:
 
     def _begins_with_capture(self, node: tuple[Any, ...]) -> bool:
         if node[0] is Kind.CONCAT:
-            return self._captures[node[1]]
+            return bool(self._captures[node[1]])
         if node[0] is Kind.UNION:
             return any(self._captures[member] for member in node[1])
-        return bool(node[0] == Kind.CAPTURE)
+        kind: Kind = node[0]
+        return kind is Kind.CAPTURE
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""

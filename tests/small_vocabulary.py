@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from lockstitch.fsm.vocabulary import Vocabulary
 
-PIECES = (
-    """ { } [ ] " , : {" "} ": ": " ", "," }, ], }} ]} "}} [{" [[ [] {} "" null true false nul ru ls
-    a b ab abc bc ca aa é "a "a" "a": a": ab": b": 1 2 10 12 99 -1 -0 0. .5 1.5 2.5 e5 E-1 1e 00
-    \\" \\\\ \\n \\u \\u00 \\u0061 \\ue 0061 d83d \\ud83d\\udc32 x y long name: 1,"a":2 ","a":1,"
-    """.split()
-    + [" ", "  ", "\n", "\n  ", ": ", ", ", '": ', '": "', '", "', '"a": 1, "b": ', ', "a": ', '1, "']
-    + ['long name": ', '": {"a": 1}, "', "long ", "name", 'a": 1, "a', '": 1, "ab": 2, "', "a, b"]
-)
+WORDS = r"""
+{ } [ ] " , : {" "} ": "," }, ], }} ]} "}} [{" [[ [] {} "" null true false nul ru ls a b ab abc bc
+é "a "a" "a": a": ab": b": 1 2 10 12 99 -1 -0 0. .5 1.5 2.5 e5 E-1 1e 00 \" \\ \n \u \u00 \u0061
+\ue 0061 d83d \ud83d\udc32 x y long name: 1,"a":2 ","a":1," 0123 [1, null, AB
+"""
+PHRASES = [" ", "  ", "\n", "\n  ", ": ", ", ", '": ', '": "', '", "', '"a": 1, "b": ', ', "a": ']
+PHRASES += [
+    '1, "',
+    'long name": ',
+    '": {"a": 1}, "',
+    "long ",
+    'a": 1, "a',
+    '": 1, "ab": 2, "',
+    "a, b",
+]
+PIECES = [*WORDS.split(), *PHRASES]
 
 
 def small_vocabulary() -> Vocabulary:
     """Return every byte, `PIECES`, two cut characters, one control token and two EOS ids."""
     table: list[bytes | None] = [bytes([byte]) for byte in range(256)]
     table += [piece.encode() for piece in PIECES]
-    table += ["é".encode()[:1] + b"", b'\xa9"', "ab".encode(), None, None, None]
+    table += ["é".encode()[:1], b'\xa9"', b"ab", None, None, None]
     return Vocabulary(table, eos_token_ids=(len(table) - 1, len(table) - 2))

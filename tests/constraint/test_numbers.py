@@ -20,7 +20,8 @@ TEXTS = [
     for letters in itertools.product("0159.-", repeat=n)
     if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text := "".join(letters))
 ]
-VALUES = "0 1 -1 0.5 -0.5 5 15 1.5 10.05 -9.1 0.05 100 51 -51 99.9 0.1".split()
+VALUES = ["0", "1", "-1", "0.5", "-0.5", "5", "15", "1.5", "10.05", "-9.1", "0.05", "100"]
+VALUES += ["51", "-51", "99.9", "0.1"]
 BOUNDS = [None] + [Bound(Decimal(value), closed) for value in VALUES for closed in (True, False)]
 
 

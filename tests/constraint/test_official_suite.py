@@ -1,7 +1,7 @@
 """The official JSON Schema test suite: whatever is compiled is right, in every spelling.
 
-A group is right if its schema compiles and each instance is accepted exactly if it is valid; a schema
-without instances is right if it is refused as unsatisfiable. Refusals by name are counted, not
+A group is right if its schema compiles and each instance is accepted exactly if it is valid; a
+schema without instances is right if it is refused as unsatisfiable. Refusals are counted, not
 forgiven: the table is part of `docs/json-schema.md` and has to be true.
 """
 
@@ -22,7 +22,7 @@ from lockstitch.schemas.errors import UnsatisfiableGrammarError, UnsupportedGram
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "json-schema.md"
 STYLE = TextStyle("flexible", "any", "any")
-ANNOTATIONS = {"content"}  # contentEncoding and contentMediaType assert nothing, as 2019-09 decided
+ANNOTATIONS = {"content"}  # contentEncoding, contentMediaType: since 2019-09 they assert nothing
 DRAFTS = {
     "draft2020-12": "https://json-schema.org/draft/2020-12/schema",
     "draft2019-09": "https://json-schema.org/draft/2019-09/schema",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ UNIVERSE = [
 LEAVES = st.sampled_from([("lit", "a"), ("lit", "b"), ("lit", "ab"), ("set", "ab"), ("lit", "")])
 
 
-def grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+def grow(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     pair = st.tuples(inner, inner)
     bounds = st.sampled_from([(0, None), (1, None), (0, 1), (2, 2), (1, 3), (0, 2)])
     return st.one_of(
@@ -37,7 +38,7 @@ def grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 TREES = st.recursive(LEAVES, grow, max_leaves=6)
 
 
-def build(terms: Terms, tree: object) -> int:
+def build(terms: Terms, tree: Any) -> int:
     match tree:
         case ("lit", text):
             return terms.literal(text.encode())
@@ -45,15 +46,18 @@ def build(terms: Terms, tree: object) -> int:
             return terms.union(terms.literal(c.encode()) for c in text)
         case ("concat" | "union" | "intersect" as name, (first, second)):
             parts = (build(terms, first), build(terms, second))
-            return terms.concat(*parts) if name == "concat" else getattr(terms, name)(parts)
+            if name == "concat":
+                return terms.concat(*parts)
+            return terms.union(parts) if name == "union" else terms.intersect(parts)
         case ("complement" | "lexeme" as name, inner):
-            return getattr(terms, name)(build(terms, inner))
+            once = build(terms, inner)
+            return terms.lexeme(once) if name == "lexeme" else terms.complement(once)
         case ("repeat", inner, (low, high)):
             return terms.repeat(build(terms, inner), low, high)
     raise AssertionError(tree)
 
 
-def denote(tree: object) -> set[str]:
+def denote(tree: Any) -> set[str]:
     """The strings of the language up to `LONGEST` characters."""
     match tree:
         case ("lit", text):
@@ -87,7 +91,7 @@ def denote_repeat(once: set[str], low: int, high: int | None) -> set[str]:
 
 @given(TREES)
 @settings(max_examples=400, deadline=None)
-def test_a_term_denotes_what_its_tree_says(tree: object) -> None:
+def test_a_term_denotes_what_its_tree_says(tree: Any) -> None:
     terms = Terms()
     term, expected = build(terms, tree), denote(tree)
     assert {text for text in UNIVERSE if terms.accepts(term, text.encode())} == expected
@@ -95,10 +99,10 @@ def test_a_term_denotes_what_its_tree_says(tree: object) -> None:
 
 @given(TREES)
 @settings(max_examples=300, deadline=None)
-def test_rows_are_disjoint_and_lead_to_living_terms(tree: object) -> None:
+def test_rows_are_disjoint_and_lead_to_living_terms(tree: Any) -> None:
     terms = Terms()
     shortest = Shortest(terms)
-    queue, seen = [build(terms, tree)], set()
+    queue, seen = [build(terms, tree)], set[int]()
     while queue and len(seen) < 60:
         term = queue.pop()
         seen.add(term)
@@ -114,7 +118,7 @@ def test_rows_are_disjoint_and_lead_to_living_terms(tree: object) -> None:
 
 @given(TREES)
 @settings(max_examples=300, deadline=None)
-def test_shortest_texts_are_shortest(tree: object) -> None:
+def test_shortest_texts_are_shortest(tree: Any) -> None:
     terms = Terms()
     term, expected = build(terms, tree), denote(tree)
     length = Shortest(terms).length(term)

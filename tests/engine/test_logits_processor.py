@@ -21,15 +21,15 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "a": {"enum": ["ab", "abc"]},
-        "b": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 12}, "maxItems": 2},
+        "b": {"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 2},
     },
     "required": ["a", "b"],
     "additionalProperties": False,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
-def model() -> LlamaForCausalLM:
+def model() -> Any:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=VOCABULARY.size + 5,
@@ -67,9 +67,7 @@ def text_of(row: torch.Tensor) -> str:
     ],
     ids=["greedy", "sampled", "beams", "sampled beams"],
 )
-def test_generate_always_validates(
-    model: LlamaForCausalLM, fsm: TokenFSM, options: dict[str, Any]
-) -> None:
+def test_generate_always_validates(model: Any, fsm: TokenFSM, options: dict[str, Any]) -> None:
     prompts = torch.tensor([[0, 0, 65, 66], [67, 68, 69, 70], [65, 66, 67, 68]])
     output = model.generate(
         prompts,

@@ -27,7 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     backend = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate(letters)}, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<a>").save_pretrained(path)
+    tokenizer: Any = PreTrainedTokenizerFast
+    tokenizer(tokenizer_object=backend, eos_token="<a>").save_pretrained(path)
     config = LlamaConfig(
         vocab_size=len(letters),
         hidden_size=32,
@@ -130,10 +131,10 @@ def test_a_model_that_cannot_stop_is_refused(folder: Path) -> None:
 
 
 def test_a_model_without_a_context_length_is_refused(folder: Path) -> None:
-    loaded = load_model(folder, device="cpu")
-    loaded.model.config.max_position_embeddings = None
+    tokenizer = load_model(folder, device="cpu").tokenizer
+    config = SimpleNamespace(get_text_config=SimpleNamespace)
     with pytest.raises(ModelUnavailableError, match="no context length"):
-        wrap_model(loaded.model, loaded.tokenizer)
+        wrap_model(SimpleNamespace(config=config, eval=lambda: None), tokenizer)
 
 
 @pytest.mark.slow

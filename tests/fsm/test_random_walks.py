@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-
-from lockstitch.constraint.grammar import Grammar
-from lockstitch.constraint.style import TextStyle
-from lockstitch.fsm.bitmask import allowed_ids
-from lockstitch.fsm.token_fsm import TokenFSM
 from schema_maker import grammars
 from shared_data import real_schemas
 from small_vocabulary import small_vocabulary
+
+from lockstitch.constraint.grammar import Grammar, compile_grammar
+from lockstitch.constraint.style import TextStyle
+from lockstitch.fsm.bitmask import allowed_ids
+from lockstitch.fsm.token_fsm import TokenFSM
+from lockstitch.schemas.errors import UnsupportedGrammarError
 
 VOCABULARY = small_vocabulary()
 WALKS = 100
@@ -40,8 +42,8 @@ def refuse_repeated_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def check_walks(schema: object, grammar: Grammar, seed: int) -> None:
-    rng, validator = random.Random(seed), Draft202012Validator(schema)  # type: ignore[arg-type]
+def check_walks(schema: dict[str, Any], grammar: Grammar, seed: int) -> None:
+    rng, validator = random.Random(seed), Draft202012Validator(schema)
     fsm = TokenFSM(grammar, VOCABULARY)
     ids: dict[int, np.ndarray] = {}
     for _ in range(WALKS):
@@ -60,9 +62,6 @@ def test_a_hundred_walks_for_each_of_many_schemas(seed: int) -> None:
 
 
 def test_walks_for_real_schemas() -> None:
-    from lockstitch.constraint.grammar import compile_grammar
-    from lockstitch.schemas.errors import UnsupportedGrammarError
-
     checked = 0
     for record in real_schemas("maskbench"):
         if len(json.dumps(record["schema"])) > 2500 or "$schema" in record["schema"]:

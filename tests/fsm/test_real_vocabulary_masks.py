@@ -27,7 +27,13 @@ SCHEMA: dict[str, Any] = {
     "required": ["name", "price"],
 }
 DOCUMENTS = [
-    {"name": "Ünal 北京 🐲", "code": "AB-1234", "tags": ["new", None], "price": 12.5, "note": 'a "b"'},
+    {
+        "name": "Ünal 北京 🐲",
+        "code": "AB-1234",
+        "tags": ["new", None],
+        "price": 12.5,
+        "note": 'a "b"',
+    },
     {"name": "Bob", "price": 7, "note": None, "extra": {"names": ["x"], "Bob": 1.5}},
 ]
 TOKENIZERS = ["smollm2_tokenizer", "deepseek_tokenizer", "qwen_tokenizer", "gemma_tokenizer"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -115,22 +115,11 @@ def test_a_vocabulary_that_cannot_begin_the_text_is_refused() -> None:
 def test_threads_share_one_fsm() -> None:
     schema = {"type": "array", "items": {"type": "object", "properties": {"a": {}, "b": {}}}}
     text = b'[{"a": 1, "b": {"x": ["long name", null]}}, {"b": "\xc3\xa9"}, {}]'
-    alone = [fsm_of(schema)]
-    expected = masks_along(alone[0], text)
+    expected = masks_along(fsm_of(schema), text)
     for _ in range(5):
-        shared, results = fsm_of(schema), {}
-
-        def work(number: int, shared: TokenFSM = shared, results: dict = results) -> None:
-            results[number] = masks_along(shared, text)
-
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(results) == 6
-        for masks in results.values():
-            assert np.array_equal(masks, expected)
+        with ThreadPoolExecutor(6) as threads:
+            found = list(threads.map(masks_along, [fsm_of(schema)] * 6, [text] * 6))
+        assert all(np.array_equal(masks, expected) for masks in found)
 
 
 def masks_along(fsm: TokenFSM, text: bytes) -> np.ndarray:
