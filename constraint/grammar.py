@@ -114,10 +114,10 @@ def _compile_regex(pattern: str) -> Grammar:
 def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> Grammar:
     terms = Terms()
     text = JsonText(terms, style)
-    report: list[KeywordReport] = []
+    report: dict[KeywordReport, None] = {}
 
     def note(pointer: str, keyword: str, status: Status) -> None:
-        report.append(KeywordReport(pointer, keyword, status))
+        report[KeywordReport(pointer, keyword, status)] = None
 
     source = SchemaSource(schema)
     graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))

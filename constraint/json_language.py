@@ -14,56 +14,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from .array_plan import ArrayPlan, Items
 from .json_text import JsonText, canonical_body
 from .numbers import NumberText
+from .object_completion import Completion, Written
+from .object_layout import Layout, subsets
 from .productivity import Productivity
 from .schema_graph import SchemaGraph
 from .shapes import ArrayShape, ObjectShape, Shapes
 from .shortest import INFINITE
 
 
-class Written(NamedTuple):
-    """The memory of an object while it is being written.
+class FreeName(NamedTuple):
+    """The key of a captured name: the memory without it, its cell, the obligations it carries."""
 
-    `declared` has bit i set once declared property i was written or, in the order of the schema,
-    passed; `names` are the free names so far.
-    """
-
-    shape: int
-    declared: int = 0
-    names: frozenset[str] = frozenset()
-    first: bool = True
-
-
-class Layout:
-    """An object shape laid out for writing: members by index, sets of members as bit sets."""
-
-    def __init__(self, shape: ObjectShape, productive: Productivity) -> None:
-        self.shape = shape
-        self.names = tuple(shape.properties)
-        self.nodes = tuple(shape.properties.values())
-        self.all = (1 << len(self.names)) - 1
-        self.required = sum(1 << i for i, name in enumerate(self.names) if name in shape.required)
-        self._productive = productive
-        self._lengths: dict[int, int] = {0: 0}
-
-    def length(self, members: int) -> int:
-        """Return the length of a shortest text of a set of members, each with a comma before it.
-
-        Sets shrink member by member as an object is written: each is a step from a known one.
-        """
-        chain = []
-        while members not in self._lengths:
-            chain.append(members)
-            members &= members - 1
-        total = self._lengths[members]
-        for more in reversed(chain):
-            name = self.names[(more & -more).bit_length() - 1]
-            total += self._productive.member_length(self.shape, name)
-            total = self._lengths[more] = total + self._productive.comma_length
-        return total
+    written: Written
+    cell: int
+    obligations: int
 
 
 class JsonLanguage:
@@ -76,9 +45,9 @@ class JsonLanguage:
         self.numbers = numbers
         self.productive = productive
         self.in_order = self.text.style.property_order == "schema"
-        self._objects: list[Layout] = []
-        self._object_ids: dict[int, int] = {}
-        self._expanded: dict[int | Written, int] = {}
+        self._objects: list[Completion] = []
+        self._arrays: list[ArrayPlan] = []
+        self._expanded: dict[Key, int] = {}
         self._free_name = self.text.closed(self.text.any_body)
 
     def node(self, node: int) -> int:
@@ -90,22 +59,27 @@ class JsonLanguage:
     def _has_value(self, node: int) -> bool:
         return self.productive.length(node) < INFINITE
 
-    def expand(self, key: int | Written) -> int:
+    def expand(self, key: Key) -> int:
         """Return the term of a node or of the rest of an object."""
         found = self._expanded.get(key)
         if found is None:
-            found = self._rest_of_object(key) if isinstance(key, Written) else self._value(key)
+            if isinstance(key, Written):
+                found = self._rest_of_object(key)
+            elif isinstance(key, Items):
+                found = self._rest_of_array(key)
+            else:
+                found = self._value(key)
             self._expanded[key] = found
         return found
 
-    def min_length(self, key: int | Written) -> int:
-        """Return the length of a shortest text of a node or of the rest of an object."""
-        if not isinstance(key, Written):
-            return self.productive.length(key)
-        layout = self._objects[key.shape]
-        missing = layout.required & ~key.declared
-        first_comma = self.productive.comma_length if key.first and missing else 0
-        return 1 + layout.length(missing) - first_comma
+    def min_length(self, key: Key) -> int:
+        """Return the length of a shortest text of a node or of the rest of an array or object."""
+        if isinstance(key, Written):
+            return self._objects[key.shape].length(key)
+        if isinstance(key, Items):
+            rest = self._arrays[key.shape].length(key)
+            return 1 + rest - (self.productive.comma_length if rest and not key.index else 0)
+        return self.productive.length(key)
 
     def _value(self, node: int) -> int:
         shapes: Shapes = self.graph.shapes(node)
@@ -120,12 +94,30 @@ class JsonLanguage:
         return self.terms.union(parts)
 
     def _array(self, shape: ArrayShape) -> int:
-        most = self.productive.most_items(shape)
-        if most < shape.low:
+        if self.productive.array_length(shape) >= INFINITE:
             return self.terms.EMPTY
         terms, gap = self.terms, self.text.gap
-        items = self._items(shape, most)
+        if shape.counts:
+            plan = self.productive.plan(shape)
+            self._arrays.append(plan)
+            start = self._later(plan.start(len(self._arrays) - 1))
+            return terms.concat(terms.literal(b"["), gap, start)
+        items = self._items(shape, self.productive.most_items(shape))
         return terms.concat(terms.literal(b"["), gap, items, terms.literal(b"]"))
+
+    def _rest_of_array(self, at: Items) -> int:
+        """Return what may follow in an array with obligations: an item, or the closing bracket."""
+        terms, plan = self.terms, self._arrays[at.shape]
+        lead = self.text.comma if at.index else terms.EPSILON
+        parts = [
+            terms.concat(lead, self.node(node), self._later(after))
+            for node, after in plan.choices(at)
+            if self._has_value(node) and plan.length(after) < INFINITE
+        ]
+        if plan.may_end(at):
+            gap = self.text.gap if at.index else terms.EPSILON
+            parts.append(terms.concat(gap, terms.literal(b"]")))
+        return terms.union(parts)
 
     def _items(self, shape: ArrayShape, most: int) -> int:
         """Return the items with their commas and the gap after the last, built from the back."""
@@ -150,63 +142,106 @@ class JsonLanguage:
         return rest
 
     def _object(self, shape: ObjectShape) -> int:
-        if any(not self._has_value(shape.value(name)) for name in shape.required):
+        if self.productive.object_length(shape) >= INFINITE:
             return self.terms.EMPTY
-        number = self._object_ids.setdefault(id(shape), len(self._objects))
-        if number == len(self._objects):
-            self._objects.append(Layout(shape, self.productive))
+        completion = self.productive.completion(shape)
+        self._objects.append(completion)
+        written = self.productive.begin(completion.layout, len(self._objects) - 1)
         opening = self.terms.concat(self.terms.literal(b"{"), self.text.gap)
-        return self.terms.concat(opening, self._rest(Written(number)))
+        return self.terms.concat(opening, self._later(written))
 
-    def _rest(self, written: Written) -> int:
-        return self.terms.reference(self, written, nullable=False, certain=True)
+    def _later(self, key: Written | Items) -> int:
+        return self.terms.reference(self, key, nullable=False, certain=True)
 
     def _rest_of_object(self, written: Written) -> int:
         """Return what may follow in an object: more members, or the closing brace."""
         terms, text = self.terms, self.text
-        layout = self._objects[written.shape]
-        members = terms.union(self._members(layout, written))
+        layout = self._objects[written.shape].layout
+        members = terms.union((*self._members(written), *self._free_members(written)))
         if not written.first:
             members = terms.concat(text.comma, members)
-        if layout.required & ~written.declared:
+        unmet = layout.required & ~written.declared or written.pending
+        if unmet or (layout.counts and written.count < layout.shape.low):
             return members
         gap = terms.EPSILON if written.first else text.gap
         return terms.union((members, terms.concat(gap, terms.literal(b"}"))))
 
-    def _members(self, layout: Layout, written: Written) -> Iterator[int]:
-        """Yield the members that may come next, each with the rest of the object."""
+    def _members(self, written: Written) -> Iterator[int]:
+        """Yield the declared members that may come next, each with the rest of the object."""
+        layout = self._objects[written.shape].layout
         left = layout.all & ~written.declared
         while left:
             bit = left & -left
             left ^= bit
             index = bit.bit_length() - 1
-            if self._has_value(layout.nodes[index]):
-                after = written.declared | (2 * bit - 1 if self.in_order else bit)
-                rest = self._rest(written._replace(declared=after, first=False))
-                key = self.text.key(layout.names[index])
-                yield self.terms.concat(key, self.node(layout.nodes[index]), rest)
+            after = written.declared | (2 * bit - 1 if self.in_order else bit)
+            for chosen in subsets(layout.carries[index] & written.pending):
+                node = layout.carrying(layout.nodes[index], chosen)
+                rest = self._after(written, after, chosen)
+                if self._has_value(node) and self._can_end(rest):
+                    key = self.text.key(layout.names[index])
+                    yield self.terms.concat(key, self.node(node), self._later(rest))
             if self.in_order and bit & layout.required:
                 return
-        if self._has_value(layout.shape.additional):
-            passed = layout.all if self.in_order else written.declared
-            after_free = written._replace(declared=passed, first=False)
-            name = self.terms.capture(self._free_name, self, after_free)
-            yield self.terms.concat(self.text.quote, name)
 
-    def finish(self, key: Written, text: bytes | None) -> int:
+    def _after(self, written: Written, declared: int, carried: int) -> Written:
+        """Return the memory after one more member."""
+        counts = self._objects[written.shape].layout.counts
+        return written._replace(
+            declared=declared,
+            first=False,
+            count=written.count + counts,
+            pending=written.pending & ~carried,
+        )
+
+    def _can_end(self, written: Written) -> bool:
+        return self._objects[written.shape].length(written) < INFINITE
+
+    def _free_members(self, written: Written) -> Iterator[int]:
+        """Yield the members with undeclared names that may come next, by cell."""
+        layout = self._objects[written.shape].layout
+        if self.in_order and layout.required & ~written.declared:
+            return
+        passed = layout.all if self.in_order else written.declared
+        for cell, node in enumerate(layout.cell_nodes):
+            for chosen in subsets(layout.cell_carries[cell] & written.pending):
+                after = self._after(written, passed, chosen)
+                if self._has_value(layout.carrying(node, chosen)) and self._can_end(after):
+                    head = self._head(layout, cell, written.names)
+                    name = self.terms.capture(head, self, FreeName(after, cell, chosen))
+                    yield self.terms.concat(self.text.quote, name)
+
+    def _head(self, layout: Layout, cell: int, used: frozenset[str]) -> int:
+        """Return the lexeme of the names of a cell.
+
+        Where any string is a name, all objects share one lexeme and `finish` turns down those that are
+        taken. Names with a pattern may run out of ways to go on, so there the lexeme leaves them out.
+        """
+        spelled = layout.cells[cell].spelled
+        if spelled == self.text.any_body:
+            return self._free_name
+        taken = self.terms.union(self.text.body(name) for name in (*layout.names, *sorted(used)))
+        return self.text.closed(self.terms.intersect((spelled, self.terms.complement(taken))))
+
+    def finish(self, key: FreeName, text: bytes | None) -> int:
         """Return what follows a free name; `EMPTY` if the name is declared or was written."""
-        shape = self._objects[key.shape].shape
+        written = key.written
+        layout = self._objects[written.shape].layout
         if text is not None:
             name = json.loads(b'"' + text)
-            if name in shape.properties or name in key.names:
+            if name in layout.index or name in written.names:
                 return self.terms.EMPTY
-            key = key._replace(names=key.names | {name})
-        return self.terms.concat(self.text.colon, self.node(shape.additional), self._rest(key))
+            written = written._replace(names=written.names | {name})
+        node = layout.carrying(layout.cell_nodes[key.cell], key.obligations)
+        return self.terms.concat(self.text.colon, self.node(node), self._later(written))
 
-    def blocked(self, key: Written, text: bytes) -> tuple[bytes, ...] | None:
+    def blocked(self, key: FreeName, text: bytes) -> tuple[bytes, ...] | None:
         """Return how `text` could go on to spell a name that is not free, with its quote."""
         if self.text.style.escapes != "canonical":
             return None
-        names = (*self._objects[key.shape].names, *key.names)
+        names = (*self._objects[key.written.shape].layout.names, *key.written.names)
         spelled = (canonical_body(name) + b'"' for name in names)
         return tuple(name[len(text) :] for name in spelled if name.startswith(text))
+
+
+Key: TypeAlias = int | Written | Items

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import cast
 
 from ..schemas.errors import (
@@ -22,7 +23,7 @@ from .regex import compile_regex
 from .schema_graph import exact
 from .schema_reading import Reading
 from .schema_source import Dialect
-from .shapes import object_shape
+from .shapes import Count, KeyClass, ObjectShape, Pattern, Rule
 
 
 def _count(reading: Reading, keyword: str) -> int:
@@ -112,24 +113,78 @@ def _limit_item_count(reading: Reading, keyword: str) -> None:
         reading.array = replace(reading.array, high=count)
 
 
+def _limit_multiple(reading: Reading, keyword: str) -> None:
+    value = reading.schema[keyword]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise reading.invalid(keyword, "a number greater than 0")
+    step = Fraction(exact(value, reading.pointer(keyword)))
+    reading.narrow(replace(reading.graph.everything, numbers=(NumberSet(step=step),)))
+
+
+def _limit_contains(reading: Reading, keyword: str) -> None:
+    schema = reading.schema
+    node = reading.node(keyword, schema=schema[keyword])
+    low = _count(reading, "minContains") if reading.has("minContains") else 1
+    high = _count(reading, "maxContains") if reading.has("maxContains") else None
+    counts = (*reading.array.counts, Count(0, node, low, high))
+    reading.array = replace(reading.array, counts=counts)
+
+
+def _limit_contains_count(reading: Reading, keyword: str) -> None:
+    _count(reading, keyword)  # read together with contains, without which it means nothing
+
+
+def _named_schemas(reading: Reading, keyword: str) -> dict[str, object]:
+    value = reading.schema.get(keyword, {})
+    if not isinstance(value, dict):
+        raise reading.invalid(keyword, "an object of schemas")
+    return value
+
+
+def strings_in(reading: Reading, keyword: str, value: object) -> list[str]:
+    """Return a list of property names, checked. Raises InvalidGrammarError."""
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise reading.invalid(keyword, "an array of strings")
+    for name in value:
+        reading.graph.body(name, reading.pointer(keyword))
+    return value
+
+
 def read_object(reading: Reading) -> None:
     """Apply the object keywords, which mean something only together."""
-    schema, graph = reading.schema, reading.graph
-    properties = schema.get("properties", {})
-    if not isinstance(properties, dict):
-        raise reading.invalid("properties", "an object of schemas")
-    required = schema.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-        raise reading.invalid("required", "an array of strings")
-    nodes = {
-        name: reading.node("properties", name, schema=value) for name, value in properties.items()
-    }
-    for name in [*nodes, *required]:
-        graph.body(name, reading.place.pointer)
-    additional = schema.get("additionalProperties", True)
-    rest = reading.node("additionalProperties", schema=additional)
-    shape = object_shape(nodes, required, rest)
-    reading.narrow(replace(graph.everything, objects=(shape,)))
+    properties = _named_schemas(reading, "properties")
+    rules = []
+    for name, schema in properties.items():
+        reading.graph.body(name, reading.pointer("properties", name))
+        rules.append(Rule(KeyClass(name), reading.node("properties", name, schema=schema)))
+    patterns = []
+    for pattern, schema in _named_schemas(reading, "patternProperties").items():
+        language = name_pattern(reading, pattern, "patternProperties", pattern)
+        node = reading.node("patternProperties", pattern, schema=schema)
+        patterns.append(language)
+        rules.append(Rule(KeyClass(inside=frozenset((language,))), node))
+    if "additionalProperties" in reading.schema:
+        node = reading.node("additionalProperties", schema=reading.schema["additionalProperties"])
+        others = KeyClass(outside=frozenset(patterns), without=frozenset(properties))
+        rules.append(Rule(others, node))
+    required = strings_in(reading, "required", reading.schema.get("required", []))
+    low = _count(reading, "minProperties") if "minProperties" in reading.schema else 0
+    high = _count(reading, "maxProperties") if "maxProperties" in reading.schema else None
+    shape = ObjectShape(tuple(rules), frozenset(required), low, high)
+    reading.narrow(replace(reading.graph.everything, objects=(shape,)))
+
+
+def name_pattern(reading: Reading, pattern: str, *where: object) -> Pattern:
+    """Return the names that match an ECMA regex somewhere. Raises GrammarError with the pointer."""
+    graph = reading.graph
+    try:
+        plain, spelled = (
+            compile_regex(graph.terms, pattern, alphabet, dialect="ecma", search=True)
+            for alphabet in (graph.plain_alphabet, graph.text.alphabet)
+        )
+    except GrammarError as error:
+        raise placed(error, reading.pointer(*where)) from None
+    return Pattern(plain, spelled)
 
 
 LIMITS: dict[str, Callable[[Reading, str], None]] = {
@@ -140,10 +195,17 @@ LIMITS: dict[str, Callable[[Reading, str], None]] = {
     "maximum": _limit_number,
     "exclusiveMinimum": _limit_number,
     "exclusiveMaximum": _limit_number,
+    "multipleOf": _limit_multiple,
     "items": _limit_items,
     "additionalItems": _limit_additional_items,
     "prefixItems": _limit_prefix,
     "minItems": _limit_item_count,
     "maxItems": _limit_item_count,
+    "contains": _limit_contains,
+    "minContains": _limit_contains_count,
+    "maxContains": _limit_contains_count,
 }
-OBJECT_KEYWORDS = frozenset(["properties", "required", "additionalProperties"])
+OBJECT_KEYWORDS = frozenset(
+    ["properties", "required", "additionalProperties", "patternProperties"]
+    + ["minProperties", "maxProperties"]
+)

@@ -17,8 +17,9 @@ from typing import Literal
 
 from ..schemas.errors import InvalidGrammarError, UnsupportedGrammarError
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, read_object
-from .numbers import NumberSet
+from .numbers import WHOLE, NumberSet
 from .schema_graph import SchemaGraph
+from .keyword_logic import read_logic, schemas_in
 from .schema_reading import Reading, Schema, brief
 from .schema_source import Dialect, Place
 from .shapes import ArrayShape, Shapes
@@ -31,17 +32,17 @@ ANNOTATIONS = frozenset(
     """.split()  # noqa: SIM905 - a table of words reads better
 )
 REFUSED = frozenset(
-    """multipleOf uniqueItems contains minContains maxContains minProperties maxProperties
-    patternProperties propertyNames dependencies dependentRequired dependentSchemas oneOf not if
-    unevaluatedItems unevaluatedProperties $dynamicRef $recursiveRef
-    """.split()  # noqa: SIM905
+    ["uniqueItems", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"]
 )
 FORMATS = frozenset(
     """date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri
     uri-reference iri iri-reference uri-template uuid json-pointer relative-json-pointer regex
     """.split()  # noqa: SIM905
 )
-GENERAL = frozenset(["type", "enum", "const", "$ref", "anyOf", "allOf"])
+GENERAL = frozenset(
+    ["type", "enum", "const", "$ref", "anyOf", "allOf", "oneOf", "not", "if", "then", "else"]
+    + ["dependentRequired", "dependentSchemas", "dependencies", "propertyNames"]
+)
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
@@ -90,7 +91,8 @@ def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
                 pointer=pointer,
             )
         return "annotation"
-    if keyword in REFUSED and not (keyword == "uniqueItems" and value is False):
+    refused = keyword in REFUSED and not reading.is_foreign(keyword)
+    if refused and not (keyword == "uniqueItems" and value is False):
         raise UnsupportedGrammarError(keyword, "this keyword is not enforced yet", pointer=pointer)
     known = keyword in LIMITS or keyword in OBJECT_KEYWORDS or keyword in GENERAL
     return "enforced" if known and not reading.is_foreign(keyword) else "annotation"
@@ -135,7 +137,7 @@ def _typed(reading: Reading) -> Shapes:
         if name not in TYPES:
             raise reading.invalid("type", f"one or a list of {', '.join(TYPES)}")
     everything = reading.graph.everything
-    numbers = (NumberSet(),) if "number" in names else (NumberSet(integer=True),)
+    numbers = (NumberSet(),) if "number" in names else (NumberSet(step=WHOLE),)
     return Shapes(
         null="null" in names,
         booleans=everything.booleans if "boolean" in names else frozenset(),
@@ -161,20 +163,12 @@ def _read_combinations(reading: Reading) -> Call[Shapes]:
     if "$ref" in reading.schema:
         target = graph.source.resolve(reading.schema["$ref"], reading.pointer("$ref"))
         reading.narrow((yield graph.wanted(graph.place(target))))
-    for index, schema in enumerate(_schemas(reading, "allOf")):
+    for index, schema in enumerate(schemas_in(reading, "allOf")):
         reading.narrow((yield graph.wanted(reading.node("allOf", index, schema=schema))))
     branches = []
-    for index, schema in enumerate(_schemas(reading, "anyOf")):
+    for index, schema in enumerate(schemas_in(reading, "anyOf")):
         branches.append((yield graph.wanted(reading.node("anyOf", index, schema=schema))))
     if branches:
         reading.narrow(graph.union(branches))
+    yield from read_logic(reading)
     return reading.shapes
-
-
-def _schemas(reading: Reading, keyword: str) -> list[object]:
-    if keyword not in reading.schema:
-        return []
-    value = reading.schema[keyword]
-    if not isinstance(value, list) or not value:
-        raise reading.invalid(keyword, "a non-empty array of schemas")
-    return value

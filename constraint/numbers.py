@@ -14,10 +14,15 @@ spelling only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import reduce
+from math import lcm
+from typing import NamedTuple
 
+from .multiples import Multiples
 from .style import TextStyle
 from .terms import Terms
 
@@ -33,21 +38,63 @@ class Bound:
     closed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NumberSet:
-    """The numbers between two bounds (None: unbounded), whole numbers only if `integer`."""
+class NumberSet(NamedTuple):
+    """The numbers between two bounds (None: unbounded) that are multiples of `step`, if given.
+
+    `avoid` lists steps whose multiples are left out. Whole numbers are the multiples of 1.
+    """
 
     low: Bound | None = None
     high: Bound | None = None
-    integer: bool = False
+    step: Fraction | None = None
+    avoid: frozenset[Fraction] = frozenset()
+
+    @property
+    def integer(self) -> bool:
+        """Whether all numbers of the set are whole."""
+        return self.step is not None and self.step.denominator == 1
 
     def intersect(self, other: NumberSet) -> NumberSet:
         """Return the numbers that are in both sets; the result may be empty."""
         return NumberSet(
             _tighter(self.low, other.low, 1),
             _tighter(self.high, other.high, -1),
-            self.integer or other.integer,
+            _common_multiple(self.step, other.step),
+            self.avoid | other.avoid,
         )
+
+    def is_void(self) -> bool:
+        """Return whether the bounds and steps contradict each other at first sight."""
+        if self.step is not None and any((self.step / s).denominator == 1 for s in self.avoid):
+            return True
+        low, high = self.low, self.high
+        if low is None or high is None or low.value < high.value:
+            return False
+        value = Fraction(low.value)
+        on_step = self.step is None or (value / self.step).denominator == 1
+        avoided = any((value / step).denominator == 1 for step in self.avoid)
+        return low.value > high.value or not (low.closed and high.closed and on_step) or avoided
+
+    def complement(self) -> Iterator[NumberSet]:
+        """Yield sets whose union is every number that is not in this set."""
+        if self.low is not None:
+            yield NumberSet(high=Bound(self.low.value, not self.low.closed))
+        if self.high is not None:
+            yield NumberSet(low=Bound(self.high.value, not self.high.closed))
+        if self.step is not None:
+            yield NumberSet(avoid=frozenset((self.step,)))
+        for step in self.avoid:
+            yield NumberSet(step=step)
+
+
+WHOLE = Fraction(1)
+
+
+def _common_multiple(first: Fraction | None, second: Fraction | None) -> Fraction | None:
+    if first is None or second is None:
+        return first or second
+    shared = lcm(first.denominator, second.denominator)
+    return Fraction(lcm(int(first * shared), int(second * shared)), shared)
 
 
 def point(value: Decimal) -> NumberSet:
@@ -79,6 +126,7 @@ class NumberText:
         self.digit = terms.byte_set(DIGITS)
         self.zero = terms.literal(b"0")
         self.nonzero = terms.byte_set(DIGITS & ~(1 << 48))
+        self.multiples = Multiples(terms)
         self._known: dict[NumberSet, int] = {}
 
     def term(self, numbers: NumberSet) -> int:
@@ -89,29 +137,23 @@ class NumberText:
         return found
 
     def _build(self, numbers: NumberSet) -> int:
-        if numbers.low is None and numbers.high is None:
+        if numbers.low == numbers.high and numbers.low is not None and not self.any_spelling:
+            return self._single(numbers, numbers.low)
+        if numbers in (NumberSet(), NumberSet(step=WHOLE)):
             return self._unbounded(integer=numbers.integer)
-        if numbers.low == numbers.high and not self.any_spelling:
-            return self._single(numbers)
+        mirrored = NumberSet(_negated(numbers.high), _negated(numbers.low), *numbers[2:])
+        negative = self._magnitudes(mirrored, negative=True)
+        minus = self.terms.literal(b"-")
         return self.terms.union(
-            [
-                self._magnitudes(numbers.low, numbers.high, numbers.integer, negative=False),
-                self.terms.concat(
-                    self.terms.literal(b"-"),
-                    self._magnitudes(
-                        _negated(numbers.high),
-                        _negated(numbers.low),
-                        numbers.integer,
-                        negative=True,
-                    ),
-                ),
-            ]
+            [self._magnitudes(numbers, negative=False), self.terms.concat(minus, negative)]
         )
 
-    def _single(self, numbers: NumberSet) -> int:
+    def _single(self, numbers: NumberSet, end: Bound) -> int:
         """Return the one canonical spelling of one number."""
-        end = numbers.low
-        if end is None or not end.closed or (numbers.integer and end.value % 1):
+        value = Fraction(end.value)
+        steps = [] if numbers.step is None else [numbers.step]
+        on_step = all((value / step).denominator == 1 for step in steps)
+        if not end.closed or not on_step or any((value / s).denominator == 1 for s in numbers.avoid):
             return self.terms.EMPTY
         before, after = _digits_of(end.value)
         text = f"{before}.{after}" if after else before
@@ -152,19 +194,21 @@ class NumberText:
     def _plain(self, whole: int, fraction: int, *, integer: bool) -> int:
         return self.terms.concat(self._whole(whole), self._fraction(fraction, integer=integer))
 
-    def _magnitudes(
-        self, low: Bound | None, high: Bound | None, integer: bool, *, negative: bool
-    ) -> int:
-        """Return the unsigned decimals between two bounds."""
+    def _magnitudes(self, numbers: NumberSet, *, negative: bool) -> int:
+        """Return the unsigned decimals of a set."""
+        low, high = numbers.low, numbers.high
         if high is not None and (high.value < 0 or (high.value == 0 and not high.closed)):
             return self.terms.EMPTY
         if low is not None and low.value < 0:
             low = None
-        parts = [self._shape(low, high, integer)]
+        parts = [self._shape(low, high, numbers.integer)]
         if low is not None:
             parts.append(self._compared(low, above=True))
         if high is not None:
             parts.append(self._compared(high, above=False))
+        if numbers.step is not None and numbers.step != WHOLE:
+            parts.append(self.multiples.term(numbers.step))
+        parts += [self.terms.complement(self.multiples.term(step)) for step in numbers.avoid]
         if negative and not self.any_spelling:
             parts.append(self._compared(Bound(Decimal(0), closed=False), above=True))
         return self.terms.intersect(parts)

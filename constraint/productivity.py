@@ -13,8 +13,11 @@ Source: productive nonterminals of a grammar; least lengths by Knuth's generalis
 from __future__ import annotations
 
 from ..schemas.errors import GrammarTooLargeError
+from .array_plan import ArrayPlan
 from .json_text import JsonText
 from .numbers import NumberText
+from .object_completion import Completion, Written
+from .object_layout import Layout
 from .schema_graph import SchemaGraph
 from .shapes import ArrayShape, ObjectShape, Shapes
 from .shortest import INFINITE, Shortest
@@ -34,6 +37,7 @@ class Productivity:
         self.shortest = shortest
         self.text: JsonText = graph.text
         self._lengths: dict[int, int] = {}
+        self._layouts: dict[ObjectShape, Layout] = {}
         self._comma = shortest.length(self.text.comma)
 
     def visit(self, root: int) -> int:
@@ -59,7 +63,7 @@ class Productivity:
         queue = [root]
         for node in queue:
             self._lengths[node] = INFINITE
-            for child in _children(self.graph.shapes(node)):
+            for child in self._children(self.graph.shapes(node)):
                 if child not in users:
                     users[child] = []
                     queue.append(child)
@@ -89,6 +93,10 @@ class Productivity:
 
     def array_length(self, shape: ArrayShape) -> int:
         """Return the length of a shortest text of an array shape."""
+        if shape.counts:
+            plan = self.plan(shape)
+            items = plan.length(plan.start(0))
+            return items if items >= INFINITE else 2 + max(items - self._comma, 0)
         if shape.low > self.most_items(shape):
             return INFINITE
         known = shape.prefix[: shape.low]
@@ -107,28 +115,47 @@ class Productivity:
             return len(shape.prefix)
         return high
 
+    def plan(self, shape: ArrayShape) -> ArrayPlan:
+        """Return the plan of an array shape with obligations, as far as lengths are known now."""
+        return ArrayPlan(self.graph, shape, self.length, self._comma)
+
     def object_length(self, shape: ObjectShape) -> int:
         """Return the length of a shortest text of an object shape."""
-        members = sum(self.member_length(shape, name) for name in shape.required)
-        return min(INFINITE, 2 + members + max(len(shape.required) - 1, 0) * self._comma)
+        completion = self.completion(shape)
+        rest = completion.length(self.begin(completion.layout, 0))
+        return rest if rest >= INFINITE else 1 + rest
 
-    def member_length(self, shape: ObjectShape, name: str) -> int:
-        """Return the length of a shortest `"name": value`."""
-        value = self.length(shape.value(name))
-        return value if value >= INFINITE else value + self.shortest.length(self.text.key(name))
+    def begin(self, layout: Layout, number: int) -> Written:
+        """Return the memory of an object in which nothing is written."""
+        return Written(number, pending=layout.obligations)
+
+    def completion(self, shape: ObjectShape) -> Completion:
+        """Return the completions of an object shape, as far as lengths are known now."""
+        return Completion(self.layout(shape), self.length, self.key_length, self._comma)
+
+    def layout(self, shape: ObjectShape) -> Layout:
+        """Return the layout of an object shape, made once."""
+        found = self._layouts.get(shape)
+        if found is None:
+            found = self._layouts[shape] = Layout(self.graph, shape)
+        return found
+
+    def key_length(self, name: str) -> int:
+        """Return the length of a name with quotes and colon."""
+        return self.shortest.length(self.text.key(name))
 
     @property
     def comma_length(self) -> int:
         """The length of a comma with its gaps."""
         return self._comma
 
-
-def _children(shapes: Shapes) -> dict[int, None]:
-    found: dict[int, None] = {}
-    for array in shapes.arrays:
-        found.update(dict.fromkeys(array.prefix))
-        found[array.rest] = None
-    for obj in shapes.objects:
-        found.update(dict.fromkeys(obj.properties.values()))
-        found[obj.additional] = None
-    return found
+    def _children(self, shapes: Shapes) -> dict[int, None]:
+        found: dict[int, None] = {}
+        for array in shapes.arrays:
+            if array.counts:
+                found.update(dict.fromkeys(self.plan(array).children()))
+            else:
+                found.update(dict.fromkeys((*array.prefix, array.rest)))
+        for shape in shapes.objects:
+            found.update(dict.fromkeys(self.layout(shape).children()))
+        return found

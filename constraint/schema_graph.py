@@ -11,17 +11,51 @@ Work is counted in shapes made; past `FUEL` the grammar is refused with the numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ..schemas.errors import GrammarTooLargeError, InvalidGrammarError
-from .json_text import JsonText
 from .numbers import NumberSet, point
+from .regex import Alphabet
 from .schema_source import Place, SchemaSource, child_pointer
-from .shapes import ArrayShape, ObjectShape, Shapes, object_shape
+from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes
+from .terms import Terms
 from .trampoline import Call, run
+from .utf8 import Utf8Alphabet
 
 FUEL = 500_000
+MOST_PEEKS = 3
+
+
+class CircleError(InvalidGrammarError):
+    """References lead back to where they came from without passing a value."""
+
+
+class SchemaText(Protocol):
+    """How strings are spelled: in a JSON text, or plain."""
+
+    terms: Terms
+    alphabet: Alphabet
+    any_body: int
+
+    def body(self, text: str) -> int:
+        """Return the spellings of one text."""
+        ...
+
+
+class PlainText:
+    """Strings as plain UTF-8, the form in which names are reasoned about."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.alphabet = Utf8Alphabet(terms)
+        self.any_body = terms.repeat(self.alphabet.any_char, 0, None)
+
+    def body(self, text: str) -> int:
+        """Return the UTF-8 of one text."""
+        return self.terms.literal(text.encode())
 
 
 class SchemaGraph:
@@ -37,7 +71,7 @@ class SchemaGraph:
     def __init__(
         self,
         source: SchemaSource,
-        text: JsonText,
+        text: SchemaText,
         read: Callable[[SchemaGraph, Place], Call[Shapes]],
     ) -> None:
         self.source = source
@@ -46,7 +80,9 @@ class SchemaGraph:
         self.fuel = FUEL
         self._read = read
         self._open: set[int] = set()
-        self._content: list[Place | Value | frozenset[int]] = []
+        self._peeks = 0
+        self._plain: SchemaGraph | None = None
+        self._content: list[Content] = []
         self._ids: dict[Hashable, int] = {}
         self.everything = Shapes(
             null=True,
@@ -54,13 +90,16 @@ class SchemaGraph:
             numbers=(NumberSet(),),
             strings=text.any_body,
             arrays=(ArrayShape((), self.TRUE),),
-            objects=(ObjectShape({}, frozenset(), self.TRUE),),
+            objects=(ObjectShape(),),
         )
+        plain = Utf8Alphabet(text.terms)
+        self.plain_alphabet = plain
+        self.any_name = text.terms.repeat(plain.any_char, 0, None)
         self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
         for truth in (True, False):
             self._intern(("always", truth), Place("", truth))
 
-    def _intern(self, key: Hashable, content: Place | Value | frozenset[int]) -> int:
+    def _intern(self, key: Hashable, content: Content) -> int:
         found = self._ids.get(key)
         if found is None:
             found = self._ids[key] = len(self._content)
@@ -88,7 +127,18 @@ class SchemaGraph:
         if self.FALSE in (first, second):
             return self.FALSE
         members = self._members(first) | self._members(second)
+        if any(self.negation(member) in members for member in members):
+            return self.FALSE
         return self._intern(("all", members), members)
+
+    def negation(self, node: int) -> int:
+        """Return the node of the values that do not belong to a node."""
+        if node in (self.TRUE, self.FALSE):
+            return self.FALSE if node == self.TRUE else self.TRUE
+        content = self._content[node]
+        if isinstance(content, Negated):
+            return content.node
+        return self._intern(("not", node), Negated(node))
 
     def _members(self, node: int) -> frozenset[int]:
         content = self._content[node]
@@ -96,8 +146,14 @@ class SchemaGraph:
 
     def pointers(self, node: int) -> tuple[str, ...]:
         """Return the JSON pointers of the places that a node is made of."""
-        found = (self._content[member] for member in sorted(self._members(node)))
-        return tuple(c.pointer for c in found if not isinstance(c, frozenset))
+        found: list[str] = []
+        for member in sorted(self._members(node)):
+            content = self._content[member]
+            if isinstance(content, Negated):
+                found.extend(self.pointers(content.node))
+            elif not isinstance(content, frozenset):
+                found.append(content.pointer)
+        return tuple(dict.fromkeys(found))
 
     def shapes(self, node: int) -> Shapes:
         """Return the normal form of a node.
@@ -111,7 +167,7 @@ class SchemaGraph:
         known = self._shapes.get(node)
         if known is None:
             if node in self._open:
-                raise InvalidGrammarError(
+                raise CircleError(
                     "the references lead in a circle without passing a value",
                     pointer=self.pointers(node)[0],
                 )
@@ -126,7 +182,12 @@ class SchemaGraph:
             return self._read(self, content)
         if isinstance(content, frozenset):
             return self._conjoined(content)
+        if isinstance(content, Negated):
+            return self._negated(content.node)
         return self._of_value(content)
+
+    def _negated(self, node: int) -> Call[Shapes]:
+        return self.complement((yield self.wanted(node)))
 
     def _conjoined(self, members: frozenset[int]) -> Call[Shapes]:
         result = self.everything
@@ -154,7 +215,9 @@ class SchemaGraph:
             return Shapes(arrays=(ArrayShape(items, self.FALSE, len(items), len(items)),))
         if isinstance(value, dict):
             members = {k: self.value(v, child_pointer(pointer, k)) for k, v in value.items()}
-            return Shapes(objects=(object_shape(members, members, self.FALSE),))
+            rules = [Rule(KeyClass(name), node) for name, node in members.items()]
+            rules.append(Rule(KeyClass(without=frozenset(members)), self.FALSE))
+            return Shapes(objects=(ObjectShape(tuple(rules), frozenset(members)),))
         raise InvalidGrammarError(f"{value!r} is not a JSON value", pointer=pointer)
 
     def body(self, text: str, pointer: str) -> int:
@@ -186,8 +249,112 @@ class SchemaGraph:
             numbers=_distinct(a.intersect(b) for a in first.numbers for b in second.numbers),
             strings=self._both_strings(first.strings, second.strings),
             arrays=tuple(a.intersect(b, both) for a in first.arrays for b in second.arrays),
-            objects=tuple(a.intersect(b, both) for a in first.objects for b in second.objects),
+            objects=self._both_objects(first.objects, second.objects),
         )
+
+    def _both_objects(
+        self, first: Iterable[ObjectShape], second: Iterable[ObjectShape]
+    ) -> tuple[ObjectShape, ...]:
+        """Return the pairwise intersections that are not empty at first sight.
+
+        If one of them adds nothing to its first part, the others of that part are in it and go.
+        """
+        found: dict[ObjectShape, None] = {}
+        for shape in first:
+            pairs = [shape.intersect(other) for other in second]
+            kept = [shape] if shape in pairs else [p for p in pairs if not self._is_void(p)]
+            found.update(dict.fromkeys(kept))
+        return tuple(found)
+
+    def is_void(self, shapes: Shapes) -> bool:
+        """Return whether a set is empty at first sight; False where it takes more to tell."""
+        return not (
+            shapes.null
+            or shapes.booleans
+            or not all(numbers.is_void() for numbers in shapes.numbers)
+            or not self.terms.is_empty(shapes.strings)
+            or not all(self._is_void_array(array) for array in shapes.arrays)
+            or not all(self._is_void(shape) for shape in shapes.objects)
+        )
+
+    def _is_void_array(self, shape: ArrayShape) -> bool:
+        crossed = shape.high is not None and shape.high < shape.low
+        return crossed or any(shape.item(i) == self.FALSE for i in range(min(shape.low, 16)))
+
+    def _is_void_node(self, node: int) -> bool:
+        """Look at the shapes of a node, unless they depend on what is being normalised now."""
+        self._peeks += 1
+        before = set(self._open)
+        try:
+            return self._peeks <= MOST_PEEKS and self.is_void(self.shapes(node))
+        except CircleError:
+            self._open = before
+            return False
+        finally:
+            self._peeks -= 1
+
+    def _is_void(self, shape: ObjectShape) -> bool:
+        """Return whether an object shape is empty at first sight: a required value has no value."""
+        if shape.high is not None and (shape.high < len(shape.required) or shape.high < shape.low):
+            return True
+        never = [rule.keys for rule in shape.rules if rule.node == self.FALSE]
+        if any(keys.name in shape.required for keys in never):
+            return True
+        if any(
+            keys.name is None and covers(self.terms, keys, name)
+            for keys in never
+            for name in shape.required
+        ):
+            return True
+        return any(self._is_void_node(node) for node in self._narrowed(shape))
+
+    def _narrowed(self, shape: ObjectShape) -> Iterator[int]:
+        """Yield the values of required names that more than one rule speaks of."""
+        rules: dict[str, list[int]] = {}
+        for rule in shape.rules:
+            if rule.keys.name in shape.required:
+                rules.setdefault(rule.keys.name or "", []).append(rule.node)
+        for nodes in rules.values():
+            if len(nodes) > 1:
+                node = self.TRUE
+                for more in nodes:
+                    node = self.conjunction(node, more)
+                yield node
+
+    def plain_names(self, node: int) -> Call[Shapes]:
+        """Return the shapes of a place with strings as plain UTF-8, which property names are."""
+        if self._plain is None:
+            self._plain = SchemaGraph(self.source, PlainText(self.terms), self._read)
+        content = self._content[node]
+        assert isinstance(content, Place)
+        return self._plain.wanted(self._plain.place(content))
+
+    def complement(self, shapes: Shapes) -> Shapes:
+        """Return the values that do not belong to `shapes`."""
+        everything, true = self.everything, self.TRUE
+        result = replace(
+            everything,
+            null=not shapes.null,
+            booleans=everything.booleans - shapes.booleans,
+            strings=self._other_strings(shapes.strings),
+        )
+        for numbers in shapes.numbers:
+            rest = Shapes(numbers=tuple(numbers.complement()))
+            result = self.intersect(result, replace(everything, numbers=rest.numbers))
+        for array in shapes.arrays:
+            arrays = tuple(array.complement(true, self.negation))
+            result = self.intersect(result, replace(everything, arrays=arrays))
+        for shape in shapes.objects:
+            objects = tuple(shape.complement(true, self.negation))
+            result = self.intersect(result, replace(everything, objects=objects))
+        return result
+
+    def _other_strings(self, strings: int) -> int:
+        if strings == self.text.any_body:
+            return self.terms.EMPTY
+        if strings == self.terms.EMPTY:
+            return self.text.any_body
+        return self.terms.intersect((self.text.any_body, self.terms.complement(strings)))
 
     def _both_strings(self, first: int, second: int) -> int:
         if first == self.text.any_body:
@@ -213,6 +380,24 @@ class SchemaGraph:
         )
 
 
+def covers(terms: Terms, keys: KeyClass, name: str) -> bool:
+    """Return whether a class of names has `name`."""
+    if keys.name is not None:
+        return keys.name == name
+    text = name.encode()
+    return (
+        name not in keys.without
+        and all(terms.accepts(pattern.plain, text) for pattern in keys.inside)
+        and not any(terms.accepts(pattern.plain, text) for pattern in keys.outside)
+    )
+
+
+class Negated(NamedTuple):
+    """The values that do not belong to `node`."""
+
+    node: int
+
+
 class Value:
     """A fixed JSON value and where it stands."""
 
@@ -221,6 +406,9 @@ class Value:
     def __init__(self, value: object, pointer: str) -> None:
         self.value = value
         self.pointer = pointer
+
+
+Content: TypeAlias = Place | Value | Negated | frozenset[int]
 
 
 def exact(value: float, pointer: str) -> Decimal:

@@ -10,6 +10,19 @@ from .schema_source import Dialect, Place, child_pointer
 from .shapes import ArrayShape, Shapes
 
 Schema = dict[str, object]
+SINCE = {
+    "const": Dialect.DRAFT6,
+    "contains": Dialect.DRAFT6,
+    "propertyNames": Dialect.DRAFT6,
+    "if": Dialect.DRAFT7,
+    "dependentRequired": Dialect.DRAFT2019,
+    "dependentSchemas": Dialect.DRAFT2019,
+    "minContains": Dialect.DRAFT2019,
+    "maxContains": Dialect.DRAFT2019,
+    "unevaluatedItems": Dialect.DRAFT2019,
+    "unevaluatedProperties": Dialect.DRAFT2019,
+    "prefixItems": Dialect.DRAFT2020,
+}
 
 
 @dataclass(slots=True)
@@ -55,8 +68,9 @@ class Reading:
         dialect = self.graph.source.dialect
         if keyword == "additionalItems":
             return dialect >= Dialect.DRAFT2020
-        since = {"const": Dialect.DRAFT6, "prefixItems": Dialect.DRAFT2020}
-        return dialect < since.get(keyword, Dialect.DRAFT4)
+        if keyword == "dependencies":
+            return dialect >= Dialect.DRAFT2019
+        return dialect < SINCE.get(keyword, Dialect.DRAFT4)
 
 
 def brief(value: object) -> str:

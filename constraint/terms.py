@@ -203,6 +203,9 @@ class Terms(TermArena):
             for _, successor in reversed(self._raw_row(top)):
                 if successor not in came_from and not self._proves_empty(successor):
                     came_from[successor] = top
+                    if self._proves_alive(successor):
+                        self._mark_alive(successor, came_from)
+                        return False
                     stack.append(successor)
         for dead in came_from:
             self._empty[dead] = True

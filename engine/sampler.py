@@ -122,10 +122,19 @@ def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice]:
     Raises GenerationError if a row has no finite probability to offer, which means that the model
     computed NaN.
     """
-    forced = {row.index: _forced(row, row.allowed) for row in rows if _is_forced(row)}
+    forced = {row.index: forced for row in rows if (forced := _forced(row)) is not None}
     open_ = [row for row in rows if row.index not in forced]
     drawn = {row.index: choice for row, choice in zip(open_, _choose(logits, open_), strict=True)}
     return [(forced | drawn)[row.index] for row in rows]
+
+
+def _forced(row: Row) -> Choice | None:
+    """Return the only token that a row allows, if there is just one."""
+    if row.allowed is None or len(row.allowed) != 1:
+        return None
+    token_id = int(row.allowed[0])
+    top = ((token_id, 0.0),) if row.sampler.parameters.top_n_tokens else ()
+    return Choice(token_id, 0.0, top, forced=True)
 
 
 def _choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice]:

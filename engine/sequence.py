@@ -68,8 +68,10 @@ class RunningSequence:
         fsm = self.task.fsm
         if fsm is None:
             return Row(index, self._sampler)
-        mask = fsm.token_mask(self._state)
-        return Row(index, self._sampler, mask, fsm.allowed_tokens(self._state))
+        mask, allowed = fsm.token_mask(self._state), fsm.allowed_tokens(self._state)
+        if allowed is not None and not len(allowed):
+            raise GenerationError("the vocabulary has no token that can continue this text")
+        return Row(index, self._sampler, mask, allowed)
 
     def accept(self, choice: Choice) -> None:
         """Append a token, and the end token if nothing else may follow.

@@ -27,7 +27,7 @@ VALUES: list[Any] = [
     [1, "a"],
     {"a": 1},
 ]
-PATTERNS = ["^a", "b$", "^[a-c]{2,4}$", "a|é", r"^\d+$", "^(?!a)", r"\bab\b", "^(ab)*$", "[^a]"]
+PATTERNS = ["^a", "b$", "^[a-c]{2,4}$", "a|é", "^[0-9]+$", "^(?!a)", "(^| )ab", "^(ab)*$", "[^a]"]
 
 
 class SchemaMaker:
@@ -49,6 +49,7 @@ class SchemaMaker:
         kinds = ["string", "number", "integer", "enum", "const", "true", "boolean", "null"]
         if depth > 0:
             kinds += ["object", "object", "array", "array", "anyOf", "ref", "allOf", "types"]
+            kinds += ["oneOf", "not", "if"]
         match pick.choice(kinds):
             case "string":
                 return self.string()
@@ -64,9 +65,14 @@ class SchemaMaker:
                 return self.object(depth)
             case "array":
                 return self.array(depth)
-            case "anyOf" | "allOf" as keyword:
+            case "anyOf" | "allOf" | "oneOf" as keyword:
                 parts = [self.part(depth - 1) for _ in range(pick.randint(1, 3))]
-                return {keyword: parts[: 1 if keyword == "allOf" else 3], **self.sibling()}
+                return {keyword: parts[: 2 if keyword == "allOf" else 3], **self.sibling()}
+            case "not":
+                return {"not": self.part(depth - 1), **self.sibling()}
+            case "if":
+                sides = pick.sample(["then", "else"], pick.randint(1, 2))
+                return {"if": self.part(depth - 1), **{side: self.part(depth - 1) for side in sides}}
             case "ref":
                 return {"$ref": f"#/$defs/{pick.choice('xyz')}", **self.sibling()}
             case "types":
@@ -95,6 +101,8 @@ class SchemaMaker:
             extra[pick.choice(["minimum", "exclusiveMinimum"])] = pick.choice(
                 [-7, -0.5, 0, 1, 9.75]
             )
+        if pick.random() < 0.3:
+            extra["multipleOf"] = pick.choice([1, 2, 0.5, 0.25, 3])
         if pick.random() < 0.5:
             extra[pick.choice(["maximum", "exclusiveMaximum"])] = pick.choice([3, 10, 10.25, 1234])
         return schema | extra
@@ -110,6 +118,11 @@ class SchemaMaker:
             schema["minItems"] = pick.randint(0, 3)
         if pick.random() < 0.5:
             schema["maxItems"] = pick.randint(0, 4)
+        if pick.random() < 0.3:
+            schema["contains"] = self.part(0)
+            if pick.random() < 0.5:
+                schema["minContains"] = pick.randint(0, 2)
+                schema["maxContains"] = pick.randint(1, 3)
         return schema
 
     def object(self, depth: int) -> dict[str, Any]:
@@ -121,6 +134,18 @@ class SchemaMaker:
             schema["required"] = pick.sample(NAMES, pick.randint(0, 2))
         if pick.random() < 0.6:
             schema["additionalProperties"] = pick.choice([False, self.part(depth - 1)])
+        if pick.random() < 0.3:
+            schema["patternProperties"] = {pick.choice(PATTERNS): self.part(depth - 1)}
+        if pick.random() < 0.2:
+            schema["propertyNames"] = self.string()
+        if pick.random() < 0.2:
+            schema["minProperties"] = pick.randint(0, 3)
+        if pick.random() < 0.3:
+            schema["maxProperties"] = pick.randint(1, 4)
+        if pick.random() < 0.2:
+            schema["dependentRequired"] = {pick.choice(NAMES): [pick.choice(NAMES)]}
+        if pick.random() < 0.2:
+            schema["dependentSchemas"] = {pick.choice(NAMES): self.part(depth - 1)}
         return schema
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import re
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_intervals_are_exact(escapes: str, integer: bool) -> None:
     style = TextStyle(escapes=escapes)  # type: ignore[arg-type]
     speller = NumberText(terms, style)
     for low, high in itertools.product(BOUNDS, BOUNDS):
-        numbers = NumberSet(low, high, integer)
+        numbers = NumberSet(low, high, Fraction(1) if integer else None)
         term = speller.term(numbers)
         for text in rng.sample(TEXTS, 40):
             expected = belongs(text, numbers, style)
@@ -85,7 +86,7 @@ def test_a_fraction_under_a_bound_stays_under_it_as_a_float() -> None:
 
 def test_intersections_keep_the_tighter_bound() -> None:
     open_three = NumberSet(low=Bound(Decimal(3), closed=False))
-    closed_three = NumberSet(low=Bound(Decimal("3.0"), closed=True), integer=True)
+    closed_three = NumberSet(low=Bound(Decimal("3.0"), closed=True), step=Fraction(1))
     both = open_three.intersect(closed_three)
     assert both.low == Bound(Decimal(3), closed=False)
     assert both.integer

@@ -1,0 +1,90 @@
+"""From finished sequences to responses and stream events, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..schemas.errors import IncompleteGenerationError
+from ..schemas.response import (
+    BestOfSequence,
+    Details,
+    FinishReason,
+    GenerateResponse,
+    StreamDetails,
+    StreamEvent,
+)
+from .sequence import RunningSequence
+
+
+def answer(runs: Sequence[RunningSequence]) -> GenerateResponse:
+    """Return the response to one request from all its runs; the likeliest one wins."""
+    best = max(runs, key=_mean_logprob)  # the first of equals
+    parameters = best.task.parameters
+    text = _whole_text(best)
+    if not (parameters.details or parameters.decoder_input_details):
+        return GenerateResponse(generated_text=text)
+    others = tuple(_best_of_sequence(run) for run in runs if run is not best)
+    details = Details(
+        finish_reason=_reason(best),
+        generated_tokens=len(best.tokens),
+        seed=best.seed,
+        prefill=best.prefill,
+        tokens=tuple(best.tokens),
+        top_tokens=_top_tokens(best),
+        best_of_sequences=others or None,
+        forced_tokens=best.forced_tokens,
+    )
+    return GenerateResponse(generated_text=text, details=details)
+
+
+def events(run: RunningSequence, first: int) -> Iterator[StreamEvent]:
+    """Yield the events of the tokens from index `first` (0-based) on."""
+    for index in range(first, len(run.tokens)):
+        last = run.finish_reason is not None and index == len(run.tokens) - 1
+        yield StreamEvent(
+            index=index + 1,
+            token=run.tokens[index],
+            top_tokens=run.top_tokens[index] if run.top_tokens else (),
+            generated_text=_whole_text(run) if last else None,
+            details=_stream_details(run) if last and run.task.parameters.details else None,
+        )
+
+
+def _stream_details(run: RunningSequence) -> StreamDetails:
+    return StreamDetails(
+        finish_reason=_reason(run),
+        generated_tokens=len(run.tokens),
+        seed=run.seed,
+        input_length=len(run.task.prompt_ids),
+        forced_tokens=run.forced_tokens,
+    )
+
+
+def _best_of_sequence(run: RunningSequence) -> BestOfSequence:
+    return BestOfSequence(
+        generated_text=_whole_text(run),
+        finish_reason=_reason(run),
+        generated_tokens=len(run.tokens),
+        seed=run.seed,
+        prefill=run.prefill,
+        tokens=tuple(run.tokens),
+        top_tokens=_top_tokens(run),
+    )
+
+
+def _whole_text(run: RunningSequence) -> str:
+    return run.task.inputs + run.text if run.task.parameters.return_full_text else run.text
+
+
+def _top_tokens(run: RunningSequence) -> tuple[tuple[object, ...], ...] | None:
+    return tuple(run.top_tokens) if run.task.parameters.top_n_tokens else None
+
+
+def _mean_logprob(run: RunningSequence) -> float:
+    return sum(token.logprob or 0.0 for token in run.tokens) / len(run.tokens)
+
+
+def _reason(run: RunningSequence) -> FinishReason:
+    if run.finish_reason is None:
+        raise IncompleteGenerationError("the generation ended without a final token")
+    return run.finish_reason

@@ -1,0 +1,185 @@
+"""The command line: generate text, and look at what a grammar becomes.
+
+Errors of the contract are one line on standard error and exit code 2. The model and everything that
+comes with it is imported only by the command that needs it, after the threads have been told to sleep
+when idle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from ..constraint.grammar import compile_grammar
+from ..constraint.style import TextStyle
+from ..schemas.errors import GrammarError, LockstitchError, ValidationError
+from .grammar_report import print_refusal, print_report
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch starts its threads
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Text that always matches its grammar."
+)
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="file with a JSON Schema")]
+Regex = Annotated[str | None, typer.Option("--regex", help="regular expression for the whole text")]
+
+
+def main() -> None:
+    """Run the command line; the entry point of `lockstitch`."""
+    app()
+
+
+def _fail(error: LockstitchError) -> NoReturn:
+    typer.echo(f"lockstitch: {error.message}", err=True)
+    raise typer.Exit(2)
+
+
+def _grammar(schema: Path | None, regex: str | None) -> dict[str, Any] | None:
+    """Return the `grammar` field that two options ask for. Raises ValidationError."""
+    if schema is not None and regex is not None:
+        raise ValidationError("use --schema or --regex, not both")
+    if regex is not None:
+        return {"type": "regex", "value": regex}
+    return None if schema is None else {"type": "json", "value": _read(schema)}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValidationError(f"{path} cannot be read: {error}") from error
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str | None, typer.Argument(help="the prompt; standard input without it")] = None,
+    schema: SchemaFile = None,
+    regex: Regex = None,
+    model: Annotated[str | None, typer.Option(help="folder of a model; the default without it")] = None,
+    chat: Annotated[bool, typer.Option(help="put the prompt into the chat template")] = False,
+    stream: Annotated[bool, typer.Option(help="print text as it is made")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the whole response")] = False,
+    whitespace: Annotated[str, typer.Option(help="compact, spaced or flexible")] = "spaced",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option()] = None,
+    do_sample: Annotated[bool | None, typer.Option()] = None,
+    temperature: Annotated[float | None, typer.Option()] = None,
+    top_k: Annotated[int | None, typer.Option()] = None,
+    top_p: Annotated[float | None, typer.Option()] = None,
+    typical_p: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    repetition_penalty: Annotated[float | None, typer.Option()] = None,
+    frequency_penalty: Annotated[float | None, typer.Option()] = None,
+    watermark: Annotated[bool | None, typer.Option()] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="can be given several times")] = None,
+    truncate: Annotated[int | None, typer.Option()] = None,
+    best_of: Annotated[int | None, typer.Option()] = None,
+    top_n_tokens: Annotated[int | None, typer.Option()] = None,
+    return_full_text: Annotated[bool | None, typer.Option()] = None,
+    details: Annotated[bool | None, typer.Option()] = None,
+    decoder_input_details: Annotated[bool | None, typer.Option()] = None,
+    adapter_id: Annotated[str | None, typer.Option()] = None,
+) -> None:
+    """Generate text for a prompt, under a grammar if one is given."""
+    parameters = {
+        "max_new_tokens": max_new_tokens,
+        "do_sample": do_sample,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "typical_p": typical_p,
+        "seed": seed,
+        "repetition_penalty": repetition_penalty,
+        "frequency_penalty": frequency_penalty,
+        "watermark": watermark,
+        "stop": stop or None,
+        "truncate": truncate,
+        "best_of": best_of,
+        "top_n_tokens": top_n_tokens,
+        "return_full_text": return_full_text,
+        "details": True if as_json and details is None else details,
+        "decoder_input_details": decoder_input_details,
+        "adapter_id": adapter_id,
+    }
+    try:
+        style = TextStyle(whitespace=whitespace)  # type: ignore[arg-type]
+        grammar = _grammar(schema, regex)
+        if grammar is not None:
+            compile_grammar(grammar, style=style)  # a bad one is refused before a model is loaded
+        text = sys.stdin.read() if prompt is None else prompt
+        engine = _load(model, device=device, dtype=dtype, style=style)
+        if chat:
+            text = engine.chat_prompt([{"role": "user", "content": text}])
+        _generate(engine, text, grammar, parameters, stream=stream, as_json=as_json)
+    except LockstitchError as error:
+        _fail(error)
+
+
+def _load(model: str | None, **options: Any) -> Any:
+    from .engine import Engine
+
+    return Engine.from_pretrained(model, **options)
+
+
+def _generate(
+    engine: Any,
+    text: str,
+    grammar: dict[str, Any] | None,
+    parameters: dict[str, Any],
+    *,
+    stream: bool,
+    as_json: bool,
+) -> None:
+    if not stream:
+        response = engine.generate(text, grammar=grammar, **parameters)
+        typer.echo(response.to_json() if as_json else response.generated_text)
+        return
+    for event in engine.stream(text, grammar=grammar, **parameters):
+        if as_json:
+            typer.echo(event.to_json())
+        elif not event.token.special:
+            typer.echo(event.token.text, nl=False)
+    if not as_json:
+        typer.echo()
+
+
+@app.command()
+def check_grammar(
+    schema: SchemaFile = None,
+    regex: Regex = None,
+    whitespace: Annotated[str, typer.Option(help="compact, spaced or flexible")] = "spaced",
+    assert_format: Annotated[bool, typer.Option(help="formats are enforced, not annotations")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+) -> None:
+    """Say what becomes of a grammar: each keyword, the shortest text, or the first refusal."""
+    try:
+        style = TextStyle(whitespace=whitespace)  # type: ignore[arg-type]
+        grammar = _grammar(schema, regex)
+        if grammar is None:
+            raise ValidationError("give a grammar with --schema FILE or --regex PATTERN")
+        compiled = compile_grammar(grammar, style=style, assert_format=assert_format)
+        print_report(compiled, as_json=as_json)
+    except GrammarError as error:
+        source = regex if schema is None else None
+        print_refusal(error, regex=source, schema=None if schema is None else _parsed(schema))
+        raise typer.Exit(2) from None
+    except LockstitchError as error:
+        _fail(error)
+
+
+def _parsed(path: Path) -> object:
+    """Return the schema of a file, None where it is not JSON (which the refusal then says)."""
+    try:
+        return json.loads(_read(path))
+    except (ValueError, RecursionError):
+        return None
+
+
+if __name__ == "__main__":
+    main()
