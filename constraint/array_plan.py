@@ -1,9 +1,9 @@
 """Arrays with obligations: what the next item may be, and how the array can still end.
 
-`contains` and its complement ask for a number of items in a node. While an array is written, the state
-is the index and one count for each obligation; each next item is decided to be in the obligation's
-node or not. An obligation without an upper limit needs no "not": an item that is not counted may be
-anything. The shortest end is a shortest path over these states (Dijkstra 1959).
+`contains` and its complement ask for a number of items in a node. While an array is written, the
+state is the index and one count for each obligation; each next item is decided to be in the
+obligation's node or not. An obligation without an upper limit needs no "not": an item that is not
+counted may be anything. The shortest end is a shortest path over these states (Dijkstra 1959).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Items(NamedTuple):
     """A place in an array: items written, capped where more makes no difference, and counts."""
 
     shape: int
-    index: int
+    position: int
     counts: tuple[int, ...]
 
 
@@ -64,21 +64,26 @@ class ArrayPlan:
     def may_end(self, at: Items) -> bool:
         """Return whether the array may be closed."""
         met = all(n >= count.low for n, count in zip(at.counts, self.shape.counts, strict=True))
-        return met and at.index >= self.shape.low
+        return met and at.position >= self.shape.low
 
     def choices(self, at: Items) -> Iterator[tuple[int, Items]]:
         """Yield (node of the next item, state after it) for every way to count the item."""
-        if self.shape.high is not None and at.index >= self.shape.high:
+        if self.shape.high is not None and at.position >= self.shape.high:
             return
         per_count = [
-            list(self._ways(count, n, at.index))
+            list(self._ways(count, n, at.position))
             for n, count in zip(at.counts, self.shape.counts, strict=True)
         ]
         for ways in product(*per_count):
-            node = self.shape.item(at.index)
+            node = self.shape.item(at.position)
             for extra, _ in ways:
                 node = self.graph.conjunction(node, extra)
-            yield node, at._replace(index=min(at.index + 1, self.cap), counts=tuple(n for _, n in ways))
+            yield (
+                node,
+                at._replace(
+                    position=min(at.position + 1, self.cap), counts=tuple(n for _, n in ways)
+                ),
+            )
 
     def _ways(self, count: Count, number: int, index: int) -> Iterator[tuple[int, int]]:
         """Yield (node that the item must belong to, number counted after it)."""
@@ -101,7 +106,9 @@ class ArrayPlan:
             options = []
             for count in self.shape.counts:
                 sides = [self.graph.TRUE, count.node]
-                options.append(sides if count.high is None else [*sides, self.graph.negation(count.node)])
+                options.append(
+                    sides if count.high is None else [*sides, self.graph.negation(count.node)]
+                )
             for extras in product(*options):
                 node = self.shape.item(index)
                 for extra in extras:

@@ -123,7 +123,7 @@ def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> G
     graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))
     shortest = Shortest(terms)
     numbers = NumberText(terms, style, integral_floats=source.dialect > Dialect.DRAFT4)
-    productive = Productivity(graph, numbers, shortest)
+    productive = Productivity(graph, text, numbers, shortest)
     root = graph.place(source.root)
     if productive.visit(root) >= INFINITE:
         raise _unsatisfiable(graph, productive, root)

@@ -41,7 +41,7 @@ class JsonLanguage:
     def __init__(self, graph: SchemaGraph, numbers: NumberText, productive: Productivity) -> None:
         self.graph = graph
         self.terms = graph.terms
-        self.text: JsonText = graph.text
+        self.text: JsonText = productive.text
         self.numbers = numbers
         self.productive = productive
         self.in_order = self.text.style.property_order == "schema"
@@ -78,7 +78,7 @@ class JsonLanguage:
             return self._objects[key.shape].length(key)
         if isinstance(key, Items):
             rest = self._arrays[key.shape].length(key)
-            return 1 + rest - (self.productive.comma_length if rest and not key.index else 0)
+            return 1 + rest - (self.productive.comma_length if rest and not key.position else 0)
         return self.productive.length(key)
 
     def _value(self, node: int) -> int:
@@ -108,14 +108,14 @@ class JsonLanguage:
     def _rest_of_array(self, at: Items) -> int:
         """Return what may follow in an array with obligations: an item, or the closing bracket."""
         terms, plan = self.terms, self._arrays[at.shape]
-        lead = self.text.comma if at.index else terms.EPSILON
+        lead = self.text.comma if at.position else terms.EPSILON
         parts = [
             terms.concat(lead, self.node(node), self._later(after))
             for node, after in plan.choices(at)
             if self._has_value(node) and plan.length(after) < INFINITE
         ]
         if plan.may_end(at):
-            gap = self.text.gap if at.index else terms.EPSILON
+            gap = self.text.gap if at.position else terms.EPSILON
             parts.append(terms.concat(gap, terms.literal(b"]")))
         return terms.union(parts)
 
@@ -161,7 +161,7 @@ class JsonLanguage:
         if not written.first:
             members = terms.concat(text.comma, members)
         unmet = layout.required & ~written.declared or written.pending
-        if unmet or (layout.counts and written.count < layout.shape.low):
+        if unmet or (layout.counts and written.number < layout.shape.low):
             return members
         gap = terms.EPSILON if written.first else text.gap
         return terms.union((members, terms.concat(gap, terms.literal(b"}"))))
@@ -190,7 +190,7 @@ class JsonLanguage:
         return written._replace(
             declared=declared,
             first=False,
-            count=written.count + counts,
+            number=written.number + counts,
             pending=written.pending & ~carried,
         )
 
@@ -214,8 +214,9 @@ class JsonLanguage:
     def _head(self, layout: Layout, cell: int, used: frozenset[str]) -> int:
         """Return the lexeme of the names of a cell.
 
-        Where any string is a name, all objects share one lexeme and `finish` turns down those that are
-        taken. Names with a pattern may run out of ways to go on, so there the lexeme leaves them out.
+        Where any string is a name, all objects share one lexeme and `finish` turns down those that
+        are taken. Names with a pattern may run out of ways to go on, so there the lexeme leaves
+        them out.
         """
         spelled = layout.cells[cell].spelled
         if spelled == self.text.any_body:

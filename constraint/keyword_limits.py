@@ -206,6 +206,6 @@ LIMITS: dict[str, Callable[[Reading, str], None]] = {
     "maxContains": _limit_contains_count,
 }
 OBJECT_KEYWORDS = frozenset(
-    ["properties", "required", "additionalProperties", "patternProperties"]
-    + ["minProperties", "maxProperties"]
+    """properties required additionalProperties patternProperties minProperties maxProperties
+    """.split()  # noqa: SIM905
 )

@@ -1,7 +1,7 @@
 """The keywords that say not, either, if and only then: boolean combinations of schemas.
 
-All of them reduce to intersection, union and complement of shapes. `oneOf` needs a complement only of
-branches that overlap; branches that a type, a constant or a required name tells apart are simply
+All of them reduce to intersection, union and complement of shapes. `oneOf` needs a complement only
+of branches that overlap; branches that a type, a constant or a required name tells apart are simply
 united, which is what most schemas of the wild are.
 
 Source: JSON Schema Core 2020-12 sections 10.2.1 and 10.2.2; `dependencies` of drafts 4 to 7.
@@ -69,7 +69,8 @@ def _exactly_one(reading: Reading) -> Call[Shapes]:
     ]
     branches: list[Shapes] = []
     for node in nodes:
-        branches.append((yield graph.wanted(node)))
+        shapes: Shapes = yield graph.wanted(node)
+        branches += [shapes]
     exclusive = []
     for index, shapes in enumerate(branches):
         for other, node in enumerate(nodes):

@@ -17,9 +17,9 @@ from typing import Literal
 
 from ..schemas.errors import InvalidGrammarError, UnsupportedGrammarError
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, read_object
+from .keyword_logic import read_logic, schemas_in
 from .numbers import WHOLE, NumberSet
 from .schema_graph import SchemaGraph
-from .keyword_logic import read_logic, schemas_in
 from .schema_reading import Reading, Schema, brief
 from .schema_source import Dialect, Place
 from .shapes import ArrayShape, Shapes
@@ -40,8 +40,9 @@ FORMATS = frozenset(
     """.split()  # noqa: SIM905
 )
 GENERAL = frozenset(
-    ["type", "enum", "const", "$ref", "anyOf", "allOf", "oneOf", "not", "if", "then", "else"]
-    + ["dependentRequired", "dependentSchemas", "dependencies", "propertyNames"]
+    """type enum const $ref anyOf allOf oneOf not if then else dependentRequired dependentSchemas
+    dependencies propertyNames
+    """.split()  # noqa: SIM905
 )
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 

@@ -1,9 +1,9 @@
 """Multiples of a step as terms over plain unsigned decimals, by remainders.
 
 Scale the step by a power of ten to a whole number m. Reading digits left to right, the remainder of
-what was read is all that matters: r becomes 10 r + d mod m. A text may end where the remainder, scaled
-by the decimal places that are still missing, is 0. States are references, made when a text gets there,
-so a large m costs nothing until it is walked.
+what was read is all that matters: r becomes 10 r + d mod m. A text may end where the remainder,
+scaled by the decimal places that are still missing, is 0. States are references, made when a text
+gets there, so a large m costs nothing until it is walked.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Multiples:
         if modulus > MOST_REMAINDERS:
             raise UnsupportedGrammarError(
                 "multipleOf",
-                f"{step.limit_denominator(10**12)} has {modulus} remainders, more than are searched",
+                f"{step} has {modulus} remainders, more than are searched",
             )
         return self._state(Remainder(modulus, scale, -1, 0, more=True))
 

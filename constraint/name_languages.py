@@ -1,8 +1,9 @@
 """Languages of property names: cells between patterns, and the names of small ones.
 
-Patterns overlap; a name obeys the schemas of all patterns that it matches. So the space of names is cut
-into cells, one for each combination of patterns that some name has, and within a cell every name obeys
-the same schemas. A cell with few names is better told name by name: only then can it be used up.
+Patterns overlap; a name obeys the schemas of all patterns that it matches. So the space of names is
+cut into cells, one for each combination of patterns that some name has, and within a cell every
+name obeys the same schemas. A cell with few names is better told name by name: only then can it be
+used up.
 
 Source: key-space preparation of Attouche et al. (VLDB 2022).
 """
@@ -29,7 +30,7 @@ class Cell:
 
 
 def cut(terms: Terms, universe: Pattern, patterns: Iterable[Pattern]) -> list[Cell]:
-    """Return the cells that have a name. Cost: at most two emptiness searches a cell and pattern."""
+    """Return the cells that have a name. Cost: two emptiness searches a cell and pattern."""
     cells = [Cell(frozenset(), *universe)]
     for pattern in dict.fromkeys(patterns):
         outside = Pattern(*(terms.complement(term) for term in pattern))
@@ -103,7 +104,7 @@ def first_names(terms: Terms, language: int, without: frozenset[str]) -> Iterato
 def _breadth_first(terms: Terms, language: int, width: int) -> Iterator[bytes]:
     layer, visited = [(language, b"")], 0
     while layer and visited < MOST_STATES:
-        below = []
+        below: list[tuple[int, bytes]] = []
         for term, text in layer:
             visited += 1
             if terms.nullable(term):

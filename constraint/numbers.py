@@ -153,7 +153,11 @@ class NumberText:
         value = Fraction(end.value)
         steps = [] if numbers.step is None else [numbers.step]
         on_step = all((value / step).denominator == 1 for step in steps)
-        if not end.closed or not on_step or any((value / s).denominator == 1 for s in numbers.avoid):
+        if (
+            not end.closed
+            or not on_step
+            or any((value / s).denominator == 1 for s in numbers.avoid)
+        ):
             return self.terms.EMPTY
         before, after = _digits_of(end.value)
         text = f"{before}.{after}" if after else before

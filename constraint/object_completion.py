@@ -1,10 +1,11 @@
 """What an object still needs: the shortest way to its end, if there is one.
 
 Members that are required, obligations that some member must meet, and the least and most number of
-members pull on each other: the last free place must not go to an optional member while a required one
-is open. So before a member is offered, the rest of the object is completed on paper: obligations are
-dealt out to members in every way, the count is filled up with the shortest members there are, and the
-cheapest result within the limit wins. No result means that the member is not offered.
+members pull on each other: the last free place must not go to an optional member while a required
+one is open. So before a member is offered, the rest of the object is completed on paper:
+obligations are dealt out to members in every way, the count is filled up with the shortest members
+there are, and the cheapest result within the limit wins. No result means that the member is not
+offered.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ class Written(NamedTuple):
     """The memory of an object while it is being written.
 
     `declared` has bit i set once member i was written or, in the order of the schema, passed;
-    `names` are the free names so far, `count` the members where their number matters, `pending` the
-    obligations that are still open.
+    `names` are the free names so far, `number` the members where their number matters, `pending`
+    the obligations that are still open.
     """
 
     shape: int
     declared: int = 0
     names: frozenset[str] = frozenset()
     first: bool = True
-    count: int = 0
+    number: int = 0
     pending: int = 0
 
 
@@ -70,7 +71,7 @@ class Completion:
         layout = self.layout
         if not layout.counts and not written.pending:
             return self._plain(layout.required & ~written.declared)
-        key = (written.declared, written.count, written.pending, written.names)
+        key = (written.declared, written.number, written.pending, written.names)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._cheapest(written)
@@ -100,9 +101,8 @@ class Completion:
         return value + self._key_length(layout.names[index]) + self._comma
 
     def _cheapest(self, written: Written) -> int:
-        best, deals = INFINITE, 0
-        for load, cells in self._deals(written.pending, written):
-            deals += 1
+        best = INFINITE
+        for deals, (load, cells) in enumerate(self._deals(written.pending, written)):
             if deals > MOST_DEALS:
                 raise GrammarTooLargeError(
                     "ways to meet the obligations of one object", MOST_DEALS, deals
@@ -113,7 +113,7 @@ class Completion:
     def _deals(
         self, pending: int, written: Written
     ) -> Iterator[tuple[dict[int, int], list[tuple[int, int]]]]:
-        """Yield every way to deal obligations out: (member to bits, [(cell, bits) of new names])."""
+        """Yield every deal of obligations: (member to bits, [(cell, bits) of new names])."""
         if not pending:
             yield {}, []
             return
@@ -140,10 +140,12 @@ class Completion:
             chosen |= 1 << index
         total = sum(self.member_length(index, load.get(index, 0)) for index in _bits(chosen))
         names = self._fresh_lengths(written, cells)
-        total += sum(next(names[cell], INFINITE) + self._cell_length(cell, group) for cell, group in cells)
-        number = written.count + chosen.bit_count() + len(cells)
-        fillers = max(shape.low - number, 0)
-        if shape.high is not None and number + fillers > shape.high:
+        total += sum(
+            next(names[cell], INFINITE) + self._cell_length(cell, group) for cell, group in cells
+        )
+        members = written.number + chosen.bit_count() + len(cells)
+        fillers = max(shape.low - members, 0)
+        if shape.high is not None and members + fillers > shape.high:
             return INFINITE
         spare = self._spare_lengths(written, chosen, names, fillers)
         return min(INFINITE, total + (sum(spare) if len(spare) == fillers else INFINITE))
@@ -157,7 +159,7 @@ class Completion:
     def _fresh_lengths(
         self, written: Written, cells: list[tuple[int, int]]
     ) -> dict[int, Iterator[int]]:
-        """Return for each cell the lengths of names that can still be used, about shortest first."""
+        """Return for each cell the lengths of names still to be used, about shortest first."""
         layout = self.layout
         used = written.names | frozenset(layout.names)
         return {

@@ -1,9 +1,9 @@
 """An object shape laid out for writing: members by index, obligations as bits.
 
-Names that a shape mentions become members, in the order in which they were declared; the other names
-are grouped into cells, in each of which the same rules hold. An obligation ("some name of a class has
-a value in a node") is carried by a member whose value then belongs to both nodes; which members and
-cells can carry which obligations is a bit set for each.
+Names that a shape mentions become members, in the order in which they were declared; the other
+names are grouped into cells, in each of which the same rules hold. An obligation ("some name of a
+class has a value in a node") is carried by a member whose value then belongs to both nodes; which
+members and cells can carry which obligations is a bit set for each.
 """
 
 from __future__ import annotations

@@ -31,11 +31,13 @@ class Productivity:
     Visiting the nodes also reads every keyword that matters, so each refusal is known afterwards.
     """
 
-    def __init__(self, graph: SchemaGraph, numbers: NumberText, shortest: Shortest) -> None:
+    def __init__(
+        self, graph: SchemaGraph, text: JsonText, numbers: NumberText, shortest: Shortest
+    ) -> None:
         self.graph = graph
         self.numbers = numbers
         self.shortest = shortest
-        self.text: JsonText = graph.text
+        self.text = text
         self._lengths: dict[int, int] = {}
         self._layouts: dict[ObjectShape, Layout] = {}
         self._comma = shortest.length(self.text.comma)

@@ -37,8 +37,16 @@ class SchemaText(Protocol):
     """How strings are spelled: in a JSON text, or plain."""
 
     terms: Terms
-    alphabet: Alphabet
-    any_body: int
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The spellings of characters."""
+        ...
+
+    @property
+    def any_body(self) -> int:
+        """The spellings of all texts."""
+        ...
 
     def body(self, text: str) -> int:
         """Return the spellings of one text."""

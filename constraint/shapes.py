@@ -2,8 +2,9 @@
 
 A schema denotes a set of values. Split by type, that set is two flags for null and the booleans,
 number sets, one regular language for strings, and unions of array and object shapes whose parts are
-nodes of the schema graph. The form is closed under intersection and complement: both go type by type
-and only pair up or negate the nodes inside, they never look into them, so recursion costs nothing.
+nodes of the schema graph. The form is closed under intersection and complement: both go type by
+type and only pair up or negate the nodes inside, they never look into them, so recursion costs
+nothing.
 
 A complement needs shapes that say "some": some name of a class has a value in a node, some items
 belong to a node. Those are the obligations of a shape (`exists`, `counts`).

@@ -12,6 +12,7 @@ from ..schemas.response import (
     GenerateResponse,
     StreamDetails,
     StreamEvent,
+    Token,
 )
 from .sequence import RunningSequence
 
@@ -76,7 +77,7 @@ def _whole_text(run: RunningSequence) -> str:
     return run.task.inputs + run.text if run.task.parameters.return_full_text else run.text
 
 
-def _top_tokens(run: RunningSequence) -> tuple[tuple[object, ...], ...] | None:
+def _top_tokens(run: RunningSequence) -> tuple[tuple[Token, ...], ...] | None:
     return tuple(run.top_tokens) if run.task.parameters.top_n_tokens else None
 
 

@@ -1,8 +1,8 @@
 """The command line: generate text, and look at what a grammar becomes.
 
 Errors of the contract are one line on standard error and exit code 2. The model and everything that
-comes with it is imported only by the command that needs it, after the threads have been told to sleep
-when idle.
+comes with it is imported only by the command that needs it, after the threads have been told to
+sleep when idle.
 """
 
 from __future__ import annotations
@@ -57,10 +57,14 @@ def _read(path: Path) -> str:
 
 @app.command()
 def generate(
-    prompt: Annotated[str | None, typer.Argument(help="the prompt; standard input without it")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help="the prompt; standard input without it")
+    ] = None,
     schema: SchemaFile = None,
     regex: Regex = None,
-    model: Annotated[str | None, typer.Option(help="folder of a model; the default without it")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="folder of a model; the default without it")
+    ] = None,
     chat: Annotated[bool, typer.Option(help="put the prompt into the chat template")] = False,
     stream: Annotated[bool, typer.Option(help="print text as it is made")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the whole response")] = False,
@@ -154,7 +158,9 @@ def check_grammar(
     schema: SchemaFile = None,
     regex: Regex = None,
     whitespace: Annotated[str, typer.Option(help="compact, spaced or flexible")] = "spaced",
-    assert_format: Annotated[bool, typer.Option(help="formats are enforced, not annotations")] = True,
+    assert_format: Annotated[
+        bool, typer.Option(help="formats are enforced, not annotations")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Say what becomes of a grammar: each keyword, the shortest text, or the first refusal."""

@@ -1,8 +1,8 @@
 """From token ids to text, one token at a time.
 
-A token is a piece of a byte string, not of a text: a character may be spread over several. So bytes go
-through an incremental UTF-8 decoder, and a character appears with the token that completes it. Special
-tokens have a name, which is shown per token, and no bytes in the text.
+A token is a piece of a byte string, not of a text: a character may be spread over several. So bytes
+go through an incremental UTF-8 decoder, and a character appears with the token that completes it.
+Special tokens have a name, which is shown per token, and no bytes in the text.
 """
 
 from __future__ import annotations

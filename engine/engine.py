@@ -42,10 +42,10 @@ class Engine:
         self.tokenizer: Any = loaded.tokenizer
         self.name = loaded.name
         self.limits = (limits or Limits()).for_context(loaded.context_length)
-        width = int(self.model.get_input_embeddings().weight.shape[0])
-        self._width = width
+        model: Any = self.model
+        self._width = int(model.get_output_embeddings().weight.shape[0])
         self.vocabulary = Vocabulary.from_tokenizer(
-            self.tokenizer, eos_token_ids=loaded.eos_token_ids, size=width
+            self.tokenizer, eos_token_ids=loaded.eos_token_ids, size=self._width
         )
         own = self.tokenizer.eos_token_id
         self._eos = own if own in loaded.eos_token_ids else min(loaded.eos_token_ids)
@@ -207,7 +207,7 @@ class Engine:
 
 
 def _request(inputs: str, grammar: object, parameters: Mapping[str, Any]) -> GenerateRequest:
-    """Return a request of the library: unknown parameters are errors, and it is greedy by default."""
+    """Return a request of the library: unknown parameters are errors, the default is greedy."""
     given = {"grammar": grammar, **parameters}
     if not isinstance(inputs, str):
         refuse("inputs must be a string or a list of strings", "inputs")

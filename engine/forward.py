@@ -1,8 +1,8 @@
 """The model as two verbs: prefill a batch of prompts, decode one more token for each of its rows.
 
 Rows have different lengths, so prompts are padded on the left and the attention mask and the
-positions say where each begins; a row computes what it would compute alone. Rows that have ended are
-taken out of the cache, which pays from the first one: it frees their share of every later pass.
+positions say where each begins; a row computes what it would compute alone. Rows that have ended
+are taken out of the cache, which pays from the first one: it frees their share of every later pass.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class GrammarCache:
         self._fsms: OrderedDict[Hashable, TokenFSM] = OrderedDict()
 
     def get(self, grammar: object) -> TokenFSM | None:
-        """Return the token FSM of a `grammar` field or of a compiled Grammar; None constrains nothing.
+        """Return the token FSM of a `grammar` field or of a compiled Grammar; None constrains
+        nothing.
 
         Raises GrammarError.
         """

@@ -18,7 +18,7 @@ from numba import njit
 Mask = npt.NDArray[np.int32]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _forbid(logits: Any, rows: Any, masks: Any) -> None:
     """Shapes: logits (B, V) float32, changed in place; rows (k,) int64; masks (k, words) int32."""
     width = logits.shape[1]

@@ -1,7 +1,8 @@
 """What changes one row of logits: penalties before the mask, temperature and filters after it.
 
-Each function takes a row and returns a row; tokens that are out get minus infinity. A filter keeps at
-least one token of those it is given, so after the mask no filter can leave a grammar without a token.
+Each function takes a row and returns a row; tokens that are out get minus infinity. A filter keeps
+at least one token of those it is given, so after the mask no filter can leave a grammar without a
+token.
 
 Sources: CTRL (Keskar and others, 2019) for the repetition penalty, Holtzman and others (2020) for
 top_p, Meister and others (2022) for typical_p.
@@ -24,7 +25,7 @@ def repetition_penalty(logits: torch.Tensor, seen: torch.Tensor, penalty: float)
 
 
 def frequency_penalty(logits: torch.Tensor, counts: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Take `penalty` times each token's share of the context away. Shapes: (V,), counts (V,)."""
+    """Take `penalty` times each token's share of the context away; counts is (V,)."""
     return logits - penalty * counts / counts.sum()
 
 

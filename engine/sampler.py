@@ -1,9 +1,9 @@
 """From logits to tokens, for all rows of a batch at once.
 
 The order of a step is fixed: watermark, repetition penalty, frequency penalty, mask, temperature,
-top_k, top_p, typical_p, choice. What is common to all rows (mask, log-softmax, argmax) is one operation
-over the batch; the rest touches only the rows that asked for it. Every request owns its generator, so a
-row never depends on its neighbours.
+top_k, top_p, typical_p, choice. What is common to all rows (mask, log-softmax, argmax) is one
+operation over the batch; the rest touches only the rows that asked for it. Every request owns its
+generator, so a row never depends on its neighbours.
 
 A token is drawn as an exponential race: with q ~ Exp(1) for each token, the largest p / q wins with
 probability p. One draw for the whole vocabulary per step, whatever the mask allows.

@@ -1,7 +1,7 @@
 """One text in the making: what was asked, what was chosen so far, and how it ended.
 
-A grammar is a state that moves with every token. Where it leaves nothing but the end, the end token is
-appended at once, without another pass through the model.
+A grammar is a state that moves with every token. Where it leaves nothing but the end, the end token
+is appended at once, without another pass through the model.
 """
 
 from __future__ import annotations

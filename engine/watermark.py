@@ -1,8 +1,10 @@
-"""A soft green-list watermark: before each token half of the vocabulary, drawn from the previous one, is favoured.
+"""A soft green-list watermark: half of the vocabulary, drawn anew for each token, is favoured.
+
+The half is drawn from the token before.
 
 Source: Kirchenbauer, Geiping, Wen, Katz, Miers, Goldstein, "A Watermark for Large Language Models"
-(ICML 2023), with a context of one token. Permutations come from torch's generator for the device, so
-a text that was marked on one kind of device is detected on the same kind.
+(ICML 2023), with a context of one token. Permutations come from torch's generator for the device,
+so a text that was marked on one kind of device is detected on the same kind.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
             ask(engine, text, schema),
             grammar={"type": "json", "value": schema},
             max_new_tokens=arguments.max_new_tokens,
+            details=True,
             **{name: value for name, value in sampling.items() if value is not None},
         )
     )

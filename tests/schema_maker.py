@@ -72,7 +72,10 @@ class SchemaMaker:
                 return {"not": self.part(depth - 1), **self.sibling()}
             case "if":
                 sides = pick.sample(["then", "else"], pick.randint(1, 2))
-                return {"if": self.part(depth - 1), **{side: self.part(depth - 1) for side in sides}}
+                return {
+                    "if": self.part(depth - 1),
+                    **{side: self.part(depth - 1) for side in sides},
+                }
             case "ref":
                 return {"$ref": f"#/$defs/{pick.choice('xyz')}", **self.sibling()}
             case "types":

@@ -40,7 +40,8 @@ def model() -> Any:
         eos_token_id=EOS,
         pad_token_id=0,
     )
-    return LlamaForCausalLM(config).eval()
+    model: Any = LlamaForCausalLM(config)
+    return model.eval()
 
 
 @pytest.fixture(scope="module")
