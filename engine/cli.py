@@ -117,7 +117,7 @@ def generate(
         if grammar is not None:
             compile_grammar(grammar, style=style)  # a bad one is refused before a model is loaded
         text = sys.stdin.read() if prompt is None else prompt
-        engine = _load(model, device=device, dtype=dtype, style=style)
+        engine = load_engine(model, device=device, dtype=dtype, style=style)
         if chat:
             text = engine.chat_prompt([{"role": "user", "content": text}])
         _generate(engine, text, grammar, parameters, stream=stream, as_json=as_json)
@@ -125,7 +125,8 @@ def generate(
         _fail(error)
 
 
-def _load(model: str | None, **options: Any) -> Any:
+def load_engine(model: str | None, **options: Any) -> Any:
+    """Load the engine; importing it brings torch, which only `generate` needs."""
     from .engine import Engine
 
     return Engine.from_pretrained(model, **options)

@@ -30,7 +30,7 @@ def frequency_penalty(logits: torch.Tensor, counts: torch.Tensor, penalty: float
 
 
 def temperature(logits: torch.Tensor, value: float) -> torch.Tensor:
-    """Divide by the temperature; near 0 relative to the maximum, which softmax cannot tell apart."""
+    """Divide by the temperature; near 0, relative to the maximum, which changes no choice."""
     if value < _TINY_TEMPERATURE:
         logits = logits - logits.max()
     return logits / value
