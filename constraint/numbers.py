@@ -140,13 +140,26 @@ class NumberText:
         if numbers.low == numbers.high and numbers.low is not None and not self.any_spelling:
             return self._single(numbers, numbers.low)
         if numbers in (NumberSet(), NumberSet(step=WHOLE)):
-            return self._unbounded(integer=numbers.integer)
+            whole = numbers.integer
+            return self.terms.union([self._unbounded(integer=whole), self._scaled_up(numbers)])
         mirrored = NumberSet(_negated(numbers.high), _negated(numbers.low), *numbers[2:])
         negative = self._magnitudes(mirrored, negative=True)
         minus = self.terms.literal(b"-")
-        return self.terms.union(
-            [self._magnitudes(numbers, negative=False), self.terms.concat(minus, negative)]
+        plain = [self._magnitudes(numbers, negative=False), self.terms.concat(minus, negative)]
+        return self.terms.union([*plain, self._scaled_up(numbers)])
+
+    def _scaled_up(self, numbers: NumberSet) -> int:
+        """Return whole numbers with an exponent that is not negative, where each is in the set."""
+        step = numbers.step or Fraction(0)
+        free = numbers.low is None and numbers.high is None and not numbers.avoid
+        if not (self.integral_floats and free and step.numerator == 1):
+            return self.terms.EMPTY
+        terms = self.terms
+        sign = terms.repeat(terms.literal(b"-"), 0, 1)
+        e = terms.concat(
+            terms.byte_set(1 << 101 | 1 << 69), terms.repeat(terms.literal(b"+"), 0, 1)
         )
+        return terms.concat(sign, self._whole(self.digits), e, terms.repeat(self.digit, 1, 3))
 
     def _single(self, numbers: NumberSet, end: Bound) -> int:
         """Return the one canonical spelling of one number."""

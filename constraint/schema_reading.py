@@ -68,8 +68,6 @@ class Reading:
         dialect = self.graph.source.dialect
         if keyword == "additionalItems":
             return dialect >= Dialect.DRAFT2020
-        if keyword == "dependencies":
-            return dialect >= Dialect.DRAFT2019
         return dialect < SINCE.get(keyword, Dialect.DRAFT4)
 
 

@@ -35,9 +35,8 @@ def tiny_tokenizer() -> Any:
         show_progress=False,
     )
     inner.train_from_iterator(TEXTS * 3, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner, eos_token="<|im_end|>", chat_template=TEMPLATE
-    )
+    make: Any = PreTrainedTokenizerFast
+    return make(tokenizer_object=inner, eos_token="<|im_end|>", chat_template=TEMPLATE)
 
 
 def tiny_engine(seed: int = 0, **options: Any) -> Engine:

@@ -14,8 +14,12 @@ from typer.testing import CliRunner, Result
 
 from lockstitch.engine import cli
 
-SCHEMA = {"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]}
-SCHEMA["additionalProperties"] = False
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"enum": ["x", "y"]}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +65,9 @@ def test_streamed_json_is_one_event_a_line() -> None:
 
 
 def test_every_parameter_is_an_option(schema_file: str) -> None:
-    options = """--max-new-tokens 40 --do-sample --temperature 0.8 --top-k 5 --top-p 0.9 --typical-p 0.9
-    --seed 3 --repetition-penalty 1.1 --frequency-penalty 0.2 --watermark --stop ZZ --stop YY
+    options = """--max-new-tokens 40 --do-sample --temperature 0.8 --top-k 5 --top-p 0.9
+    --typical-p 0.9 --seed 3
+    --repetition-penalty 1.1 --frequency-penalty 0.2 --watermark --stop ZZ --stop YY
     --truncate 5 --top-n-tokens 2 --return-full-text --details --decoder-input-details --json"""
     result = invoke("generate", "Hi", "--schema", schema_file, *options.split())
     response = json.loads(result.stdout)

@@ -36,6 +36,7 @@ SCHEMA: dict[str, Any] = {
 }
 GRAMMAR = {"type": "json", "value": SCHEMA}
 DATE = {"type": "regex", "value": r"20\d\d-(0[1-9]|1[0-2])"}
+NOTHING = {"type": "json", "value": False}
 BUDGET = 120
 
 
@@ -282,7 +283,7 @@ REFUSED: list[tuple[dict[str, Any], type[ValidationError], str, str | None]] = [
     ({"grammar": {"type": "json"}}, GrammarError, "value", "grammar"),
     ({"grammar": {"type": "xml", "value": ""}}, GrammarError, "xml", "grammar"),
     ({"grammar": {"type": "regex", "value": "(a"}}, GrammarError, "offset", "grammar"),
-    ({"grammar": {"type": "json", "value": False}}, UnsatisfiableGrammarError, "no value", "grammar"),
+    ({"grammar": NOTHING}, UnsatisfiableGrammarError, "no value", "grammar"),
     ({"grammar": {"type": "json", "value": {"$ref": "#/x"}}}, GrammarError, "nowhere", "grammar"),
 ]  # fmt: skip
 
