@@ -127,6 +127,7 @@ class NumberText:
         self.zero = terms.literal(b"0")
         self.nonzero = terms.byte_set(DIGITS & ~(1 << 48))
         self.multiples = Multiples(terms)
+        self._e = terms.byte_set(1 << ord("e") | 1 << ord("E"))
         self._known: dict[NumberSet, int] = {}
 
     def term(self, numbers: NumberSet) -> int:
@@ -154,12 +155,9 @@ class NumberText:
         free = numbers.low is None and numbers.high is None and not numbers.avoid
         if not (self.integral_floats and free and step.numerator == 1):
             return self.terms.EMPTY
-        terms = self.terms
-        sign = terms.repeat(terms.literal(b"-"), 0, 1)
-        e = terms.concat(
-            terms.byte_set(1 << 101 | 1 << 69), terms.repeat(terms.literal(b"+"), 0, 1)
-        )
-        return terms.concat(sign, self._whole(self.digits), e, terms.repeat(self.digit, 1, 3))
+        scaled = self.terms.concat(self._whole(self.digits), self._exponent("+", 2))
+        both = self.terms.union([scaled, self._huge(self.terms.EPSILON)])
+        return self.terms.concat(self._sign(), both)
 
     def _single(self, numbers: NumberSet, end: Bound) -> int:
         """Return the one canonical spelling of one number."""
@@ -179,17 +177,37 @@ class NumberText:
     def _unbounded(self, *, integer: bool) -> int:
         terms = self.terms
         plain = self._plain(self.digits, self.digits, integer=integer)
-        number = terms.concat(terms.repeat(terms.literal(b"-"), 0, 1), plain)
+        parts = [plain]
         if not integer:
-            number = terms.concat(number, terms.repeat(self._exponent(), 0, 1))
-        return number
+            parts.append(terms.concat(plain, self._exponent("-", 3 if self.any_spelling else 2)))
+            parts.append(terms.concat(plain, self._exponent("+", 2)))
+            if self.any_spelling:
+                digits = terms.concat(terms.literal(b"."), terms.repeat(self.digit, 1, self.digits))
+                parts.append(self._huge(terms.repeat(digits, 0, 1)))
+        return terms.concat(self._sign(), terms.union(parts))
 
-    def _exponent(self) -> int:
-        """Two digits keep a number inside binary64, whatever its other digits are."""
+    def _sign(self) -> int:
+        return self.terms.repeat(self.terms.literal(b"-"), 0, 1)
+
+    def _exponent(self, sign: str, digits: int) -> int:
+        """Return an exponent; two digits keep any number inside binary64."""
         terms = self.terms
-        e = terms.byte_set(1 << ord("e") | 1 << ord("E"))
-        sign = terms.repeat(terms.byte_set(1 << ord("+") | 1 << ord("-")), 0, 1)
-        return terms.concat(e, sign, terms.repeat(self.digit, 1, 3 if self.any_spelling else 2))
+        signs = terms.repeat(terms.literal(sign.encode()), 1 if sign == "-" else 0, 1)
+        return terms.concat(self._e, signs, terms.repeat(self.digit, 1, digits))
+
+    def _huge(self, fraction: int) -> int:
+        """Return numbers from 1e100 on that are inside binary64: one digit, a fraction, `e+ddd`."""
+        terms = self.terms
+        head = terms.concat(self.digit, fraction)
+        plus = terms.concat(self._e, terms.repeat(terms.literal(b"+"), 0, 1))
+        hundreds = terms.concat(terms.byte_set(0b110 << 48), self.digit, self.digit)
+        most = terms.concat(terms.literal(b"30"), terms.byte_set(0xFF << 48))
+        return terms.union(
+            [
+                terms.concat(head, plus, terms.union([hundreds, most])),
+                terms.concat(terms.literal(b"1"), plus, terms.literal(b"308")),
+            ]
+        )
 
     def _whole(self, most: int) -> int:
         return self.terms.union(

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from ..schemas.errors import GrammarTooLargeError
 from .name_languages import cut, few_names
-from .schema_graph import SchemaGraph, covers
+from .schema_graph import SchemaGraph
+from .schema_text import covers
 from .shapes import KeyClass, ObjectShape, Pattern, Rule
 
 MOST_OBLIGATIONS = 6

@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..schemas.errors import GrammarTooLargeError, InvalidGrammarError
 from .numbers import NumberSet, point
-from .regex import Alphabet
 from .schema_source import Place, SchemaSource, child_pointer
+from .schema_text import PlainText, SchemaText, covers
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes
-from .terms import Terms
 from .trampoline import Call, run
-from .utf8 import Utf8Alphabet
 
 FUEL = 500_000
 MOST_PEEKS = 3
@@ -31,39 +29,6 @@ MOST_PEEKS = 3
 
 class CircleError(InvalidGrammarError):
     """References lead back to where they came from without passing a value."""
-
-
-class SchemaText(Protocol):
-    """How strings are spelled: in a JSON text, or plain."""
-
-    terms: Terms
-
-    @property
-    def alphabet(self) -> Alphabet:
-        """The spellings of characters."""
-        ...
-
-    @property
-    def any_body(self) -> int:
-        """The spellings of all texts."""
-        ...
-
-    def body(self, text: str) -> int:
-        """Return the spellings of one text."""
-        ...
-
-
-class PlainText:
-    """Strings as plain UTF-8, the form in which names are reasoned about."""
-
-    def __init__(self, terms: Terms) -> None:
-        self.terms = terms
-        self.alphabet = Utf8Alphabet(terms)
-        self.any_body = terms.repeat(self.alphabet.any_char, 0, None)
-
-    def body(self, text: str) -> int:
-        """Return the UTF-8 of one text."""
-        return self.terms.literal(text.encode())
 
 
 class SchemaGraph:
@@ -100,9 +65,9 @@ class SchemaGraph:
             arrays=(ArrayShape((), self.TRUE),),
             objects=(ObjectShape(),),
         )
-        plain = Utf8Alphabet(text.terms)
-        self.plain_alphabet = plain
-        self.any_name = text.terms.repeat(plain.any_char, 0, None)
+        plain = PlainText(text.terms)
+        self.plain_alphabet = plain.alphabet
+        self.any_name = plain.any_body
         self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
         for truth in (True, False):
             self._intern(("always", truth), Place("", truth))
@@ -386,18 +351,6 @@ class SchemaGraph:
             arrays=tuple(shape for part in parts for shape in part.arrays),
             objects=tuple(shape for part in parts for shape in part.objects),
         )
-
-
-def covers(terms: Terms, keys: KeyClass, name: str) -> bool:
-    """Return whether a class of names has `name`."""
-    if keys.name is not None:
-        return keys.name == name
-    text = name.encode()
-    return (
-        name not in keys.without
-        and all(terms.accepts(pattern.plain, text) for pattern in keys.inside)
-        and not any(terms.accepts(pattern.plain, text) for pattern in keys.outside)
-    )
 
 
 class Negated(NamedTuple):

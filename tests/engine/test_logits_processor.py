@@ -21,7 +21,11 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "a": {"enum": ["ab", "abc"]},
-        "b": {"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 2},
+        "b": {
+            "type": "array",
+            "items": {"type": "integer", "maximum": 9, "minimum": 1},
+            "maxItems": 2,
+        },
     },
     "required": ["a", "b"],
     "additionalProperties": False,
