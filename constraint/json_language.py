@@ -97,6 +97,10 @@ class JsonLanguage:
         if self.productive.array_length(shape) >= INFINITE:
             return self.terms.EMPTY
         terms, gap = self.terms, self.text.gap
+        if self.productive.has_distinct_items(shape):
+            unique = self.productive.distinct(shape)
+            first = terms.reference(unique, unique.start, nullable=False, certain=True)
+            return terms.concat(terms.literal(b"["), gap, first)
         if shape.counts:
             plan = self.productive.plan(shape)
             self._arrays.append(plan)

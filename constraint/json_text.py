@@ -144,6 +144,7 @@ class JsonText:
         flexible = style.whitespace == "flexible"
         self.gap = gap if flexible else terms.EPSILON
         after = gap if flexible else space[style.whitespace]
+        self.after_comma = after
         self.comma = terms.concat(self.gap, terms.literal(b","), after)
         self.colon = terms.concat(self.gap, terms.literal(b":"), after)
         self.quote = terms.literal(b'"')

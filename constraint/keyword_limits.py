@@ -121,6 +121,13 @@ def _limit_multiple(reading: Reading, keyword: str) -> None:
     reading.narrow(replace(reading.graph.everything, numbers=(NumberSet(step=step),)))
 
 
+def _limit_unique(reading: Reading, keyword: str) -> None:
+    value = reading.schema[keyword]
+    if not isinstance(value, bool):
+        raise reading.invalid(keyword, "true or false")
+    reading.array = replace(reading.array, unique=value)
+
+
 def _limit_contains(reading: Reading, keyword: str) -> None:
     schema = reading.schema
     node = reading.node(keyword, schema=schema[keyword])
@@ -201,6 +208,7 @@ LIMITS: dict[str, Callable[[Reading, str], None]] = {
     "prefixItems": _limit_prefix,
     "minItems": _limit_item_count,
     "maxItems": _limit_item_count,
+    "uniqueItems": _limit_unique,
     "contains": _limit_contains,
     "minContains": _limit_contains_count,
     "maxContains": _limit_contains_count,

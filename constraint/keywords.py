@@ -31,9 +31,7 @@ ANNOTATIONS = frozenset(
     contentEncoding contentMediaType contentSchema $schema $defs definitions $vocabulary
     """.split()  # noqa: SIM905 - a table of words reads better
 )
-REFUSED = frozenset(
-    ["uniqueItems", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"]
-)
+REFUSED = frozenset(["unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"])
 FORMATS = frozenset(
     """date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri
     uri-reference iri iri-reference uri-template uuid json-pointer relative-json-pointer regex
@@ -92,8 +90,7 @@ def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
                 pointer=pointer,
             )
         return "annotation"
-    refused = keyword in REFUSED and not reading.is_foreign(keyword)
-    if refused and not (keyword == "uniqueItems" and value is False):
+    if keyword in REFUSED and not reading.is_foreign(keyword):
         raise UnsupportedGrammarError(keyword, "this keyword is not enforced yet", pointer=pointer)
     known = keyword in LIMITS or keyword in OBJECT_KEYWORDS or keyword in GENERAL
     return "enforced" if known and not reading.is_foreign(keyword) else "annotation"

@@ -21,6 +21,7 @@ from .object_layout import Layout
 from .schema_graph import SchemaGraph
 from .shapes import ArrayShape, ObjectShape, Shapes
 from .shortest import INFINITE, Shortest
+from .unique_items import UniqueItems
 
 MOST_NODES = 200_000
 
@@ -40,6 +41,7 @@ class Productivity:
         self.text = text
         self._lengths: dict[int, int] = {}
         self._layouts: dict[ObjectShape, Layout] = {}
+        self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
 
     def visit(self, root: int) -> int:
@@ -95,6 +97,9 @@ class Productivity:
 
     def array_length(self, shape: ArrayShape) -> int:
         """Return the length of a shortest text of an array shape."""
+        if self.has_distinct_items(shape):
+            unique = self.distinct(shape)
+            return 1 + unique.min_length(unique.start) if unique.may_begin() else INFINITE
         if shape.counts:
             plan = self.plan(shape)
             items = plan.length(plan.start(0))
@@ -116,6 +121,18 @@ class Productivity:
         if high > len(shape.prefix) and self.length(shape.rest) >= INFINITE:
             return len(shape.prefix)
         return high
+
+    def has_distinct_items(self, shape: ArrayShape) -> bool:
+        """Return whether an array has two items that must not be equal."""
+        return shape.unique and (shape.high is None or shape.high > 1)
+
+    def distinct(self, shape: ArrayShape) -> UniqueItems:
+        """Return the unique items of an array shape, made once."""
+        found = self._distinct.get(shape)
+        if found is None:
+            items = UniqueItems(self.graph, shape, self.text, self.numbers, self.shortest)
+            found = self._distinct[shape] = items
+        return found
 
     def plan(self, shape: ArrayShape) -> ArrayPlan:
         """Return the plan of an array shape with obligations, as far as lengths are known now."""

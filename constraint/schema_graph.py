@@ -296,11 +296,31 @@ class SchemaGraph:
 
     def plain_names(self, node: int) -> Call[Shapes]:
         """Return the shapes of a place with strings as plain UTF-8, which property names are."""
+        plain = self._plain_graph()
+        return plain.wanted(self._plain_node(node))
+
+    def plain_shapes(self, node: int) -> Shapes:
+        """Return the same outside of a generator."""
+        return self._plain_graph().shapes(self._plain_node(node))
+
+    def _plain_graph(self) -> SchemaGraph:
         if self._plain is None:
             self._plain = SchemaGraph(self.source, PlainText(self.terms), self._read)
-        content = self._content[node]
-        assert isinstance(content, Place)
-        return self._plain.wanted(self._plain.place(content))
+        return self._plain
+
+    def _plain_node(self, node: int) -> int:
+        """Return the node of the plain graph that says the same."""
+        plain, content = self._plain_graph(), self._content[node]
+        if isinstance(content, Place):
+            return plain.place(content)
+        if isinstance(content, Value):
+            return plain.value(content.value, content.pointer)
+        if isinstance(content, Negated):
+            return plain.negation(self._plain_node(content.node))
+        result = self.TRUE
+        for member in content:
+            result = plain.conjunction(result, self._plain_node(member))
+        return result
 
     def complement(self, shapes: Shapes) -> Shapes:
         """Return the values that do not belong to `shapes`."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from ..schemas.errors import UnsupportedGrammarError
 from .numbers import NumberSet
 
 Conjunction = Callable[[int, int], int]
@@ -36,13 +37,17 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class ArrayShape:
-    """Arrays of `low` to `high` items: `prefix` nodes for the first ones, `rest` for the others."""
+    """Arrays of `low` to `high` items: `prefix` nodes for the first ones, `rest` for the others.
+
+    `unique` says that all items differ.
+    """
 
     prefix: tuple[int, ...]
     rest: int
     low: int = 0
     high: int | None = None
     counts: tuple[Count, ...] = ()
+    unique: bool = False
 
     def item(self, index: int) -> int:
         """Return the node of the item at `index`."""
@@ -57,11 +62,17 @@ class ArrayShape:
             max(self.low, other.low),
             _least(self.high, other.high),
             tuple(dict.fromkeys(self.counts + other.counts)),
+            self.unique or other.unique,
         )
 
     def complement(self, true: int, negation: Negation) -> Iterator[ArrayShape]:
-        """Yield shapes whose union is every array that does not have this shape."""
+        """Yield shapes whose union is every array that does not have this shape.
+
+        Raises UnsupportedGrammarError for unique items: "some two are equal" has no shape.
+        """
         any_array = ArrayShape((), true)
+        if self.unique:
+            raise UnsupportedGrammarError("uniqueItems", "its negation is not enforced")
         if self.low:
             yield replace(any_array, high=self.low - 1)
         if self.high is not None:

@@ -49,13 +49,22 @@ class Terms(TermArena):
 
     def step(self, term: int, byte: int) -> int:
         """Return the successor of `term` by `byte`, `EMPTY` if there is none."""
-        if self._captures[term]:
+        if self.begins_with_capture(term):
             return self._step_capture(self.nodes[term], byte)
         bit = 1 << byte
         for mask, successor in self.row(term):
             if mask & bit:
                 return successor
         return self.EMPTY
+
+    def begins_with_capture(self, term: int) -> bool:
+        """Return whether a capture may be the first thing in a term; references are looked into."""
+        if self._captures[term]:
+            return True
+        node = self.nodes[term]
+        if node[0] is Kind.CONCAT:
+            node = self.nodes[node[1]]
+        return node[0] is Kind.REFERENCE and bool(self._captures[node[1].expand(node[2])])
 
     def accepts(self, term: int, text: bytes) -> bool:
         """Return whether the whole `text` is in the language."""
@@ -71,6 +80,8 @@ class Terms(TermArena):
 
     def _step_capture(self, node: tuple[Any, ...], byte: int) -> int:
         """Step a term that begins with a capture; its row would hold a successor for each byte."""
+        if node[0] is Kind.REFERENCE:
+            return self.step(node[1].expand(node[2]), byte)
         if node[0] is Kind.UNION:
             return self.union([self.step(member, byte) for member in node[1]])
         if node[0] is Kind.CONCAT:
@@ -156,7 +167,7 @@ class Terms(TermArena):
     ) -> Iterator[tuple[int, int]]:
         """Yield one pair a byte: the text, and so the successor, differs for each of them."""
         for mask, rest in self._raw[head]:
-            while mask:
+            while mask and not self.is_empty(rest):
                 bit = mask & -mask
                 byte = bit.bit_length() - 1
                 yield bit, self._captured(rest, owner, key, text + bytes([byte]))

@@ -1,21 +1,22 @@
 """Arrays whose items differ: the values that were written are part of the state.
 
-Items are scalars here (null, booleans, numbers, strings), so the language of the next item is a regular
-one less the spellings of the values that are taken, and whether an item is left is decided like any
-emptiness. An item is captured up to the comma or bracket after it; then its value is known.
+Items are scalars here (null, booleans, numbers, strings), so the language of the next item is a
+regular one less the spellings of the values that are taken, and whether an item is left is decided
+like any emptiness. An item is captured up to the comma or bracket after it; then its value is
+known.
 
-Where few values are possible, an item must not take the last value that a later, required item needs.
-Later items with few values are matched with values of their own (bipartite matching by augmenting
-paths), and a value without which no matching exists is not offered.
+Where few values are possible, an item must not take the last value that a later, required item
+needs. Later items with few values are matched with values of their own (bipartite matching by
+augmenting paths), and a value without which no matching exists is not offered.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ..schemas.errors import UnsupportedGrammarError
 from .json_text import JsonText
@@ -24,8 +25,11 @@ from .numbers import NumberSet, NumberText, point
 from .schema_graph import SchemaGraph
 from .shapes import ArrayShape, Shapes
 from .shortest import INFINITE, Shortest
+from .style import TextStyle
+from .term_arena import EVERY_BYTE
 
-Scalar = Hashable
+Scalar: TypeAlias = tuple[Any, ...]
+_EXPONENT = 1 << ord("e") | 1 << ord("E")
 
 
 class Distinct(NamedTuple):
@@ -59,7 +63,13 @@ class UniqueItems:
         self.graph, self.shape, self.text = graph, shape, text
         self.numbers, self.shortest = numbers, shortest
         self.terms = graph.terms
+        if shape.counts:
+            raise UnsupportedGrammarError("uniqueItems", "not together with contains")
         self._few = {node: self._few_values(node) for node in {*shape.prefix, shape.rest}}
+        self._comma = shortest.length(text.comma)
+        # Of a number that is taken every plain spelling goes (1, 1.0, -0), so none has an exponent.
+        self._spellings = NumberText(graph.terms, TextStyle(escapes="any"))
+        self._plain = graph.terms.repeat(graph.terms.byte_set(EVERY_BYTE & ~_EXPONENT), 1, None)
         self._expanded: dict[Distinct, int] = {}
         self._lengths: dict[Distinct, int] = {}
 
@@ -71,7 +81,10 @@ class UniqueItems:
     def _few_values(self, node: int) -> frozenset[Scalar] | None:
         """Return all values of a node, None if there are many."""
         shapes = self.graph.shapes(node)
-        if not all(self.graph.is_void(Shapes(arrays=(a,))) for a in shapes.arrays) or shapes.objects:
+        if (
+            not all(self.graph.is_void(Shapes(arrays=(a,))) for a in shapes.arrays)
+            or shapes.objects
+        ):
             raise UnsupportedGrammarError(
                 "uniqueItems",
                 "items that may be arrays or objects are not told apart yet",
@@ -87,18 +100,18 @@ class UniqueItems:
         values.update(("boolean", truth) for truth in shapes.booleans)
         return frozenset(values | ({("null",)} if shapes.null else set()))
 
-    def _item(self, at: Distinct) -> int:
-        """Return the texts of the next item."""
+    def _item(self, at: Distinct, without: frozenset[Scalar]) -> int:
+        """Return the texts of the next item, `without` some values beside those that are taken."""
         node = self.shape.item(at.position)
         shapes, terms = self.graph.shapes(node), self.terms
-        taken = at.taken | self._reserved(at)
-        literals = [(b"null", ("null",), shapes.null)]
+        taken = at.taken | without | self._reserved(at)
+        literals: list[tuple[bytes, Scalar, bool]] = [(b"null", ("null",), shapes.null)]
         literals += [(b"true", ("boolean", True), True in shapes.booleans)]
         literals += [(b"false", ("boolean", False), False in shapes.booleans)]
         parts = [terms.literal(t) for t, value, there in literals if there and value not in taken]
         numbers = terms.union(self.numbers.term(n) for n in shapes.numbers)
-        spelled = [self.numbers.term(point(_decimal(v[1]))) for v in _of(taken, "number")]
-        parts.append(self._less(numbers, spelled))
+        spelled = [self._spellings.term(point(_decimal(v[1]))) for v in _of(taken, "number")]
+        parts.append(self._less(terms.intersect((numbers, self._plain)), spelled))
         bodies = [self.text.body(v[1]) for v in _of(taken, "string")]
         if shapes.strings:
             parts.append(self.text.string(self._less(shapes.strings, bodies)))
@@ -106,7 +119,7 @@ class UniqueItems:
 
     def _less(self, language: int, without: list[int]) -> int:
         terms = self.terms
-        if not without:
+        if language == terms.EMPTY:
             return language
         rest = terms.intersect((language, terms.complement(terms.union(without))))
         return terms.EMPTY if terms.is_empty(rest) else terms.lexeme(rest)
@@ -129,7 +142,7 @@ class UniqueItems:
         return _can_differ(self._later(0), frozenset())
 
     def expand(self, key: Distinct) -> int:
-        """Return the next item, captured, with what follows it; the bracket too if none is written."""
+        """Return the next item, captured, with what follows it, or the bracket of no items."""
         found = self._expanded.get(key)
         if found is None:
             found = self._expanded[key] = self._build(key)
@@ -139,32 +152,37 @@ class UniqueItems:
         terms, gap, parts = self.terms, self.text.gap, []
         if at.position == 0 and self.shape.low == 0:
             parts.append(terms.literal(b"]"))
-        item = self._item(at) if self.shape.high != 0 else terms.EMPTY
-        if item != terms.EMPTY and at.position + 1 >= self.shape.low:
-            end = terms.concat(item, gap, terms.literal(b"]"))
-            parts.append(terms.capture(end, self, Closing(at, last=True)))
-        if item != terms.EMPTY and self._goes_on(at, item):
-            more = terms.concat(item, gap, terms.literal(b","))
-            parts.append(terms.capture(more, self, Closing(at, last=False)))
+        if at.position + 1 >= self.shape.low:
+            end = terms.concat(self._item(at, frozenset()), gap, terms.literal(b"]"))
+            parts.append(self._captured(end, Closing(at, last=True)))
+        needed = self._needed_next(at)
+        if needed is not None:
+            more = terms.concat(self._item(at, needed), gap, terms.literal(b","))
+            parts.append(self._captured(more, Closing(at, last=False)))
         return terms.union(parts)
 
-    def _goes_on(self, at: Distinct, item: int) -> bool:
-        """Return whether another item can follow, whatever this one is."""
-        if self.shape.high is not None and at.position + 1 >= self.shape.high:
-            return False
-        few = self._few[self.shape.item(at.position + 1)]
-        return few is None or len(few - at.taken) > 1 or not few <= at.taken
+    def _captured(self, head: int, key: Closing) -> int:
+        return head if head == self.terms.EMPTY else self.terms.capture(head, self, key)
+
+    def _needed_next(self, at: Distinct) -> frozenset[Scalar] | None:
+        """Return the values to leave for an item after the next one, None if none can follow."""
+        after = at.position + 1
+        if self.shape.high is not None and after >= self.shape.high:
+            return None
+        few = self._few[self.shape.item(after)]
+        if few is None:
+            return frozenset()
+        left = few - at.taken
+        return None if not left else left if len(left) == 1 else frozenset()
 
     def finish(self, key: Closing, text: bytes | None) -> int:
-        """Return what follows an item: nothing, or the next one; `EMPTY` if there is none left."""
+        """Return what follows an item: nothing, or the next one."""
         if key.last:
             return self.terms.EPSILON
         assert text is not None
-        value = scalar(json.loads(text[:-1], parse_float=Decimal, parse_int=Decimal))
+        value = _value(text[:-1])
         before = key.before
         after = Distinct(before.position + 1, before.taken | {value})
-        if self.expand(after) == self.terms.EMPTY:
-            return self.terms.EMPTY
         later = self.terms.reference(self, after, nullable=False, certain=True)
         return self.terms.concat(self.text.after_comma, later)
 
@@ -176,8 +194,26 @@ class UniqueItems:
         """Return the length of a shortest rest, taking a shortest item each time."""
         found = self._lengths.get(key)
         if found is None:
-            found = self._lengths[key] = self.shortest.length(self.expand(key))
+            found = self._lengths[key] = self._measure(key)
         return found
+
+    def _measure(self, at: Distinct) -> int:
+        length = 1
+        while at.position < self.shape.low or (length == 1 and at.position):
+            last = at.position + 1 >= self.shape.low
+            needed = frozenset() if last else self._needed_next(at)
+            item = self.terms.EMPTY if needed is None else self._item(at, needed)
+            if self.terms.is_empty(item):
+                return INFINITE
+            text = self.shortest.text(item)
+            length += len(text) + (0 if last else self._comma)
+            at = Distinct(at.position + 1, at.taken | {_value(text)})
+        return length
+
+
+def _value(text: bytes) -> Scalar:
+    """Return the value of the text of a scalar."""
+    return scalar(json.loads(text, parse_float=Decimal, parse_int=Decimal))
 
 
 def scalar(value: object) -> Scalar:
@@ -191,12 +227,11 @@ def scalar(value: object) -> Scalar:
     return ("string", value)
 
 
-def _of(values: Iterable[Scalar], kind: str) -> list[tuple[str, object]]:
-    return sorted((v for v in values if isinstance(v, tuple) and v[0] == kind), key=repr)
+def _of(values: Iterable[Scalar], kind: str) -> list[Scalar]:
+    return sorted((value for value in values if value[0] == kind), key=repr)
 
 
-def _decimal(number: object) -> Decimal:
-    assert isinstance(number, Fraction)
+def _decimal(number: Fraction) -> Decimal:
     return Decimal(number.numerator) / Decimal(number.denominator)
 
 
@@ -234,7 +269,3 @@ def _can_differ(wanted: list[frozenset[Scalar]], taken: frozenset[Scalar]) -> bo
         return False
 
     return all(give(index, set()) for index in range(len(wanted)))
-
-
-Finder = Callable[[int], int]
-INFINITE_LENGTH = INFINITE

@@ -7,7 +7,11 @@ from typing import Any
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.constraint.style import TextStyle
-from lockstitch.schemas.errors import InvalidGrammarError, UnsatisfiableGrammarError
+from lockstitch.schemas.errors import (
+    InvalidGrammarError,
+    UnsatisfiableGrammarError,
+    UnsupportedGrammarError,
+)
 
 NAMES = ["a", "b", "ab", 'q"', "é", "long name", ""]
 VALUES: list[Any] = [
@@ -121,6 +125,18 @@ class SchemaMaker:
             schema["minItems"] = pick.randint(0, 3)
         if pick.random() < 0.5:
             schema["maxItems"] = pick.randint(0, 4)
+        if pick.random() < 0.25:
+            scalars = [{"enum": ["a", "b", 1, 2.5, None]}, {"type": "integer", "maximum": 9}]
+            scalars += [
+                {"type": ["string", "null"]},
+                {"type": "integer", "minimum": 1, "maximum": 3},
+            ]
+            prefix = [pick.choice(scalars) for _ in range(pick.randint(0, 2))]
+            schema = {"type": "array", "uniqueItems": True, "items": pick.choice(scalars)}
+            if prefix:
+                schema["prefixItems"] = prefix
+            schema["minItems"] = pick.randint(0, 3)
+            return schema
         if pick.random() < 0.3:
             schema["contains"] = self.part(0)
             if pick.random() < 0.5:
@@ -164,6 +180,9 @@ def grammars(
             made.append((schema, compile_grammar({"type": "json", "value": schema}, style=style)))
         except UnsatisfiableGrammarError:
             continue
+        except UnsupportedGrammarError as error:
+            if error.feature != "uniqueItems":  # refused where items are not scalars, and negated
+                raise
         except InvalidGrammarError as error:
             if "circle" not in error.reason:
                 raise

@@ -195,6 +195,30 @@ class TestArrays:
         with pytest.raises(InvalidGrammarError):
             grammar_of({"items": [{}]})
 
+    def test_unique_items_are_compared_as_values(self) -> None:
+        schema = {"type": "array", "items": {"type": ["number", "string"]}, "uniqueItems": True}
+        for text, expected in (
+            ("[]", True),
+            ('[1, 2, "1"]', True),
+            ("[1, 2, 1]", False),
+            ("[1, 1.0]", False),
+            ("[0, -0]", False),
+            ('["a", "b", "a"]', False),
+            (r'["a", "\u0061"]', False),
+        ):
+            assert accepts(schema, text, EVERYTHING) is expected, text
+            if "1.0" not in text and "u0061" not in text:
+                assert accepts(schema, text) is expected, text
+
+    def test_unique_items_never_run_out(self) -> None:
+        few = {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True}
+        assert accepts({**few, "minItems": 2}, '["b", "a"]')
+        with pytest.raises(UnsatisfiableGrammarError):
+            grammar_of({**few, "minItems": 3})
+        tight = {**few, "prefixItems": [{"type": "string"}], "items": {"const": "a"}, "minItems": 2}
+        assert accepts(tight, '["b", "a"]')
+        assert not grammar_of(tight).is_prefix(b'["a"')
+
 
 class TestCombinations:
     def test_siblings_of_anyof_and_ref_count(self) -> None:
@@ -290,7 +314,7 @@ class TestRefusals:
             ({"$ref": "http://x/y"}, UnsupportedGrammarError, "/$ref", "another document"),
             ({"unevaluatedItems": {}}, UnsupportedGrammarError, "/unevaluatedItems", "unevaluated"),
             ({"items": {"oneOf": []}}, InvalidGrammarError, "/items/oneOf", "non-empty"),
-            ({"uniqueItems": True}, UnsupportedGrammarError, "/uniqueItems", "uniqueItems"),
+            ({"uniqueItems": True}, UnsupportedGrammarError, "", "arrays or objects"),
             ({"format": "date"}, UnsupportedGrammarError, "/format", "assert_format"),
             ({"$schema": "http://x/y"}, UnsupportedGrammarError, "/$schema", "drafts"),
             (False, UnsatisfiableGrammarError, "", "nothing"),
