@@ -20,7 +20,7 @@ from ..schemas.errors import (
 )
 from .numbers import Bound, NumberSet
 from .regex import compile_regex
-from .schema_graph import exact
+from .schema_nodes import exact
 from .schema_reading import Reading
 from .schema_source import Dialect
 from .shapes import Count, KeyClass, ObjectShape, Pattern, Rule

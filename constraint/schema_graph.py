@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from decimal import Decimal
-from typing import NamedTuple, TypeAlias
 
 from ..schemas.errors import GrammarTooLargeError, InvalidGrammarError
 from .numbers import NumberSet, point
+from .schema_nodes import CircleError, Content, Negated, Value, distinct, exact
 from .schema_source import Place, SchemaSource, child_pointer
 from .schema_text import PlainText, SchemaText, covers
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes
@@ -25,10 +24,6 @@ from .trampoline import Call, run
 
 FUEL = 500_000
 MOST_PEEKS = 3
-
-
-class CircleError(InvalidGrammarError):
-    """References lead back to where they came from without passing a value."""
 
 
 class SchemaGraph:
@@ -219,7 +214,7 @@ class SchemaGraph:
         return Shapes(
             null=first.null and second.null,
             booleans=first.booleans & second.booleans,
-            numbers=_distinct(a.intersect(b) for a in first.numbers for b in second.numbers),
+            numbers=distinct(a.intersect(b) for a in first.numbers for b in second.numbers),
             strings=self._both_strings(first.strings, second.strings),
             arrays=tuple(a.intersect(b, both) for a in first.arrays for b in second.arrays),
             objects=self._both_objects(first.objects, second.objects),
@@ -366,41 +361,8 @@ class SchemaGraph:
         return Shapes(
             null=any(part.null for part in parts),
             booleans=frozenset().union(*(part.booleans for part in parts)),
-            numbers=_distinct(n for part in parts for n in part.numbers),
+            numbers=distinct(n for part in parts for n in part.numbers),
             strings=any_body if any_body in strings else self.terms.union(strings),
             arrays=tuple(shape for part in parts for shape in part.arrays),
             objects=tuple(shape for part in parts for shape in part.objects),
         )
-
-
-class Negated(NamedTuple):
-    """The values that do not belong to `node`."""
-
-    node: int
-
-
-class Value:
-    """A fixed JSON value and where it stands."""
-
-    __slots__ = ("pointer", "value")
-
-    def __init__(self, value: object, pointer: str) -> None:
-        self.value = value
-        self.pointer = pointer
-
-
-Content: TypeAlias = Place | Value | Negated | frozenset[int]
-
-
-def exact(value: float, pointer: str) -> Decimal:
-    """Return a JSON number as an exact decimal; a float means its shortest decimal spelling."""
-    number = Decimal(value if isinstance(value, int) else repr(value))
-    if not number.is_finite():
-        raise InvalidGrammarError(f"{value!r} is not a JSON number", pointer=pointer)
-    return number
-
-
-def _distinct(numbers: Iterable[NumberSet]) -> tuple[NumberSet, ...]:
-    kept = dict.fromkeys(numbers)
-    everything = NumberSet()
-    return (everything,) if everything in kept else tuple(kept)

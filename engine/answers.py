@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..schemas.errors import IncompleteGenerationError
 from ..schemas.response import (
@@ -12,7 +13,6 @@ from ..schemas.response import (
     GenerateResponse,
     StreamDetails,
     StreamEvent,
-    Token,
 )
 from .sequence import RunningSequence
 
@@ -24,16 +24,13 @@ def answer(runs: Sequence[RunningSequence]) -> GenerateResponse:
     text = _whole_text(best)
     if not (parameters.details or parameters.decoder_input_details):
         return GenerateResponse(generated_text=text)
-    others = tuple(_best_of_sequence(run) for run in runs if run is not best)
+    others = tuple(
+        BestOfSequence(generated_text=_whole_text(run), **_told(run))
+        for run in runs
+        if run is not best
+    )
     details = Details(
-        finish_reason=_reason(best),
-        generated_tokens=len(best.tokens),
-        seed=best.seed,
-        prefill=best.prefill,
-        tokens=tuple(best.tokens),
-        top_tokens=_top_tokens(best),
-        best_of_sequences=others or None,
-        forced_tokens=best.forced_tokens,
+        best_of_sequences=others or None, forced_tokens=best.forced_tokens, **_told(best)
     )
     return GenerateResponse(generated_text=text, details=details)
 
@@ -61,24 +58,20 @@ def _stream_details(run: RunningSequence) -> StreamDetails:
     )
 
 
-def _best_of_sequence(run: RunningSequence) -> BestOfSequence:
-    return BestOfSequence(
-        generated_text=_whole_text(run),
-        finish_reason=_reason(run),
-        generated_tokens=len(run.tokens),
-        seed=run.seed,
-        prefill=run.prefill,
-        tokens=tuple(run.tokens),
-        top_tokens=_top_tokens(run),
-    )
+def _told(run: RunningSequence) -> dict[str, Any]:
+    """Return what is told about every generated text."""
+    return {
+        "finish_reason": _reason(run),
+        "generated_tokens": len(run.tokens),
+        "seed": run.seed,
+        "prefill": run.prefill,
+        "tokens": tuple(run.tokens),
+        "top_tokens": tuple(run.top_tokens) if run.task.parameters.top_n_tokens else None,
+    }
 
 
 def _whole_text(run: RunningSequence) -> str:
     return run.task.inputs + run.text if run.task.parameters.return_full_text else run.text
-
-
-def _top_tokens(run: RunningSequence) -> tuple[tuple[Token, ...], ...] | None:
-    return tuple(run.top_tokens) if run.task.parameters.top_n_tokens else None
 
 
 def _mean_logprob(run: RunningSequence) -> float:

@@ -55,6 +55,13 @@ def _read(path: Path) -> str:
         raise ValidationError(f"{path} cannot be read: {error}") from error
 
 
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ValidationError(f"standard input cannot be read: {error}") from error
+
+
 @app.command()
 def generate(
     prompt: Annotated[
@@ -116,7 +123,7 @@ def generate(
         grammar = _grammar(schema, regex)
         if grammar is not None:
             compile_grammar(grammar, style=style)  # a bad one is refused before a model is loaded
-        text = sys.stdin.read() if prompt is None else prompt
+        text = _standard_input() if prompt is None else prompt
         engine = load_engine(model, device=device, dtype=dtype, style=style)
         if chat:
             text = engine.chat_prompt([{"role": "user", "content": text}])
@@ -145,13 +152,18 @@ def _generate(
         response = engine.generate(text, grammar=grammar, **parameters)
         typer.echo(response.to_json() if as_json else response.generated_text)
         return
+    shown = 0
+    if parameters["return_full_text"] and not as_json:
+        typer.echo(text, nl=False)
+        shown = len(text)
     for event in engine.stream(text, grammar=grammar, **parameters):
         if as_json:
             typer.echo(event.to_json())
+        elif event.generated_text is not None:  # may end inside the last token, at a stop string
+            typer.echo(event.generated_text[shown:])
         elif not event.token.special:
             typer.echo(event.token.text, nl=False)
-    if not as_json:
-        typer.echo()
+            shown += len(event.token.text)
 
 
 @app.command()

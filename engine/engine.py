@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from jinja2 import TemplateError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..constraint.style import TextStyle
@@ -74,6 +75,9 @@ class Engine:
             return cls(load_model(model, device=device, dtype=dtype), style=style, limits=limits)
         if tokenizer is None:
             raise ModelUnavailableError("pass the tokenizer together with the loaded model")
+        if not hasattr(model, "get_output_embeddings"):
+            kind = type(model).__name__
+            raise ValidationError(f"a {kind} is no model of transformers", parameter="model")
         return cls(wrap_model(model, tokenizer), style=style, limits=limits)
 
     @overload
@@ -96,6 +100,8 @@ class Engine:
         """
         if isinstance(inputs, str):
             return self.generate_requests([_request(inputs, grammar, parameters)])[0]
+        if not isinstance(inputs, Sequence):
+            refuse("inputs must be a string or a list of strings", "inputs")
         grammars = list(grammar) if isinstance(grammar, list | tuple) else [grammar] * len(inputs)
         if len(grammars) != len(inputs):
             refuse(f"{len(inputs)} prompts need as many grammars, got {len(grammars)}", "grammar")
@@ -104,7 +110,9 @@ class Engine:
 
     def generate_requests(self, requests: Sequence[GenerateRequest]) -> list[GenerateResponse]:
         """Answer requests with parameters of their own, batched up to `limits.max_batch_size`."""
-        runs = [self._runs(request) for request in requests]
+        runs = [self._runs(request) for request in requests]  # all are checked before any runs
+        for of_request in runs:
+            self._add_prefill(of_request)
         everything = [run for of_request in runs for run in of_request]
         size = self.limits.max_batch_size
         for first in range(0, len(everything), size):
@@ -131,25 +139,38 @@ class Engine:
     def chat_prompt(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Return the prompt for a conversation, by the model's own chat template.
 
-        Raises ValidationError if the model has none.
+        A last message of the assistant is continued, otherwise the assistant's turn begins. Raises
+        ValidationError if the model has no template, or its template cannot render the messages.
         """
         if not getattr(self.tokenizer, "chat_template", None):
             raise ValidationError("this model has no chat template; write the prompt yourself")
-        prompt: str = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-        )
+        try:
+            turns = [dict(message) for message in messages]
+            continued = bool(turns) and turns[-1].get("role") == "assistant"
+            prompt: str = self.tokenizer.apply_chat_template(
+                turns,
+                tokenize=False,
+                add_generation_prompt=not continued,
+                continue_final_message=continued,
+            )
+        except (TypeError, ValueError, TemplateError) as error:
+            reason = f"the chat template cannot render these messages: {error}"
+            raise ValidationError(reason, parameter="messages") from error
         return prompt
 
     def _runs(self, request: GenerateRequest) -> list[RunningSequence]:
         """Check a request and return the sequences that it takes."""
         check_request(request, self.limits)
         task = self._task(request)
-        runs = [self._run(task) for _ in range(request.parameters.best_of or 1)]
-        if request.parameters.decoder_input_details:
+        return [self._run(task) for _ in range(request.parameters.best_of or 1)]
+
+    def _add_prefill(self, runs: Sequence[RunningSequence]) -> None:
+        """Fill in the details of the prompt, which all runs of a request share, if asked for."""
+        task = runs[0].task
+        if task.parameters.decoder_input_details:
             prefill = self._prefill(task)
             for run in runs:
                 run.prefill = prefill
-        return runs
 
     def _run(self, task: Task) -> RunningSequence:
         p, seed = task.parameters, None
@@ -178,9 +199,10 @@ class Engine:
 
     def _prompt_ids(self, request: GenerateRequest) -> tuple[int, ...]:
         ids: list[int] = self.tokenizer(request.inputs, add_special_tokens=True)["input_ids"]
-        keep = request.parameters.truncate
+        keep, bos = request.parameters.truncate, self.tokenizer.bos_token_id
+        if bos is not None and ids[:2] == [bos, bos]:
+            ids = ids[1:]  # a chat template writes one itself, and the model knows only one
         if keep is not None and keep < len(ids):
-            bos = self.tokenizer.bos_token_id
             leading = ids[:1] if keep > 1 and bos is not None and ids[0] == bos else []
             ids = leading + ids[len(ids) - keep + len(leading) :]
         if not ids:

@@ -7,11 +7,14 @@ are taken out of the cache, which pays from the first one: it frees their share 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import DynamicCache, PreTrainedModel
+
+from ..schemas.errors import GenerationError
 
 
 class Forward:
@@ -28,15 +31,15 @@ class Forward:
         return self._all_prompt_logits(prompts, keep=1)[:, -1]
 
     @torch.no_grad()
-    def prefill_logprobs(self, prompt: Sequence[int]) -> list[float]:
+    def prefill_logprobs(self, prompt: Sequence[int]) -> list[float | None]:
         """Return the raw log-probability of every token of a prompt but the first.
 
-        Runs the prompt on its own, apart from any batch.
+        None stands for one that is not finite. Runs the prompt on its own, apart from any batch.
         """
         logits = Forward(self._model)._all_prompt_logits([prompt], keep=0)[0]
         ids = torch.tensor(prompt[1:], device=logits.device).unsqueeze(-1)
         found = torch.log_softmax(logits[:-1], -1).gather(-1, ids)
-        return [float(value) for value in found.flatten()]
+        return [value if math.isfinite(value) else None for value in found.flatten().tolist()]
 
     def _all_prompt_logits(self, prompts: Sequence[Sequence[int]], *, keep: int) -> torch.Tensor:
         longest = max(map(len, prompts))
@@ -57,16 +60,21 @@ class Forward:
         return self._run(ids, positions, 1)[:, -1]
 
     def _run(self, ids: torch.Tensor, positions: torch.Tensor, keep: int) -> torch.Tensor:
+        """Raises GenerationError for what a model fails with, lack of memory above all."""
         model: Any = self._model
-        logits: torch.Tensor = model(
-            input_ids=ids,
-            attention_mask=self._mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        ).logits
-        return logits.float()
+        try:
+            logits: torch.Tensor = model(
+                input_ids=ids,
+                attention_mask=self._mask,
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=keep,
+            ).logits
+            return logits.float()
+        except RuntimeError as error:  # torch's own errors, OutOfMemoryError among them
+            reason = str(error).partition("\n")[0]
+            raise GenerationError(f"Request failed during generation: {reason}") from error
 
     @torch.no_grad()
     def keep(self, rows: Sequence[int]) -> None:

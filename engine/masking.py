@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.int32]
 
 
 @njit(cache=True, nogil=True)
-def _forbid(logits: Any, rows: Any, masks: Any) -> None:
+def forbid_by_word(logits: Any, rows: Any, masks: Any) -> None:
     """Shapes: logits (B, V) float32, changed in place; rows (k,) int64; masks (k, words) int32."""
     width = logits.shape[1]
     for k in range(rows.shape[0]):
@@ -44,10 +44,14 @@ def apply_masks(logits: torch.Tensor, rows: Sequence[int], masks: Sequence[Mask]
         return
     packed = np.stack(masks)
     if logits.device.type == "cpu":
-        _forbid(logits.numpy(), np.array(rows), packed)
-        return
-    words = torch.from_numpy(packed).to(logits.device)
+        forbid_by_word(logits.numpy(), np.array(rows), packed)
+    else:
+        index = torch.tensor(rows, device=logits.device)
+        forbid_on_device(logits, index, torch.from_numpy(packed).to(logits.device))
+
+
+def forbid_on_device(logits: torch.Tensor, rows: torch.Tensor, masks: torch.Tensor) -> None:
+    """Do the same with tensors, all on one device; shapes as in `forbid_by_word`."""
     bit = torch.arange(32, dtype=torch.int32, device=logits.device)
-    allowed = (words.unsqueeze(-1) >> bit & 1).flatten(1)[:, : logits.shape[1]]  # (k, V)
-    index = torch.tensor(rows, device=logits.device)
-    logits[index] = logits[index].masked_fill(allowed == 0, float("-inf"))
+    allowed = (masks.unsqueeze(-1) >> bit & 1).flatten(1)[:, : logits.shape[1]]  # (k, V)
+    logits[rows] = logits[rows].masked_fill(allowed == 0, float("-inf"))

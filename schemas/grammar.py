@@ -18,11 +18,13 @@ from typing import Any, NoReturn, get_origin
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
-from .errors import InvalidGrammarError
+from .errors import GrammarTooLargeError, InvalidGrammarError
 
 _FORMS = "json, json_object, json_schema, regex or text"
 ANY_OBJECT = {"type": "object"}
 _NOT_A_SCHEMA = "grammar is not a valid JSON Schema"
+MAX_DEPTH = 500
+"""Levels of objects and arrays inside each other, below what Python's own JSON can do."""
 
 GRAMMAR_FIELD: dict[str, Any] = {
     "title": "Grammar",
@@ -191,6 +193,8 @@ def _check_plain(root: object) -> None:
                 raise InvalidGrammarError("the schema contains itself; use $ref", pointer=pointer)
             if isinstance(value, dict | list) and id(value) not in finished:
                 open_.append((id(value), pending))
+                if len(open_) > MAX_DEPTH:
+                    raise GrammarTooLargeError("levels of nesting", MAX_DEPTH, len(open_))
                 on_path.add(id(value))
                 pending = _children(value, pointer)
                 break
