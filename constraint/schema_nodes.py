@@ -43,6 +43,7 @@ def exact(value: float, pointer: str) -> Decimal:
 
 
 def distinct(numbers: Iterable[NumberSet]) -> tuple[NumberSet, ...]:
+    """Return the sets without repeats; one that has every number stands for all."""
     kept = dict.fromkeys(numbers)
     everything = NumberSet()
     return (everything,) if everything in kept else tuple(kept)

@@ -27,5 +27,5 @@ class StopStrings:
             return None
         window = self._tail + text
         ends = [at + len(stop) for stop in self._stops if (at := window.find(stop)) >= 0]
-        self._tail = window[len(window) - self._reach :] if self._reach else ""
+        self._tail = window[max(0, len(window) - self._reach) :]
         return len(window) - min(ends) if ends else None

@@ -116,7 +116,7 @@ class Opaque:
     ids=lambda value: repr(value)[:60],
 )
 def test_refusals_name_the_fault(form: object, words: str) -> None:
-    with pytest.raises(InvalidGrammarError, match=".") as caught:
+    with pytest.raises(InvalidGrammarError) as caught:
         parse_grammar(form)
     assert words in caught.value.message
     assert "\n" not in caught.value.message

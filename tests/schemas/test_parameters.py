@@ -109,7 +109,7 @@ def test_what_turns_sampling_on(values: dict[str, Any], sampling: bool) -> None:
         ({"max_new_tokens": 0}, "max_new_tokens must be >= 1"),
         ({"max_new_tokens": -1}, "max_new_tokens must be >= 0"),
         ({"max_new_tokens": 2**32}, "max_new_tokens must be <= 4294967295"),
-        ({"stop": list("abcde")}, "stop holds too many: at most 4 stop sequences, got 5"),
+        ({"stop": list("abcde")}, "at most 4 stop sequences, got 5"),
         ({"stop": ["a", ""]}, "stop strings must not be empty"),
         ({"seed": 1, "do_sample": True, "best_of": 2}, "seed cannot be combined with best_of > 1"),
         ({"seed": -1}, "seed must be >= 0"),
@@ -122,7 +122,7 @@ def test_what_turns_sampling_on(values: dict[str, Any], sampling: bool) -> None:
     ids=str,
 )
 def test_values_out_of_bounds(values: dict[str, Any], sentence: str) -> None:
-    assert refusal(values) == (next(iter(values)), sentence.removeprefix("stop holds too many: "))
+    assert refusal(values) == (next(iter(values)), sentence)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_values_out_of_bounds(values: dict[str, Any], sentence: str) -> None:
     [
         *(({name: value}, "must be an integer")
           for name in ("best_of", "max_new_tokens", "seed", "top_k", "top_n_tokens", "truncate")
-          for value in ("1", 1.0, True, [1])),
+          for value in list[object](("1", 1.0, True, [1]))),
         *(({name: value}, "must be a number")
           for name in ("temperature", "top_p", "typical_p", "repetition_penalty",
                        "frequency_penalty")
-          for value in ("1", True, {})),
+          for value in list[object](("1", True, {}))),
         *(({name: value}, "must be true or false")
           for name in ("details", "do_sample", "watermark", "return_full_text",
                        "decoder_input_details")
@@ -212,9 +212,8 @@ def test_the_first_fault_in_the_order_is_reported(first: int, stream: bool) -> N
 
 def test_best_of_and_streams() -> None:
     assert refusal({"best_of": 2}, max_best_of=1)[1] == "this server does not offer best_of"
-    assert refusal({"best_of": 2, "temperature": 0})[1].startswith("best_of needs sampling") is (
-        False
-    )  # a temperature that is present counts, and is then refused itself
+    # A temperature that is present counts as sampling here, and is then refused itself.
+    assert refusal({"best_of": 2, "temperature": 0})[1] == "temperature must be > 0"
     assert refusal({"best_of": 2}, stream=True)[1] == "best_of cannot be streamed"
     assert refusal({"best_of": 0}, stream=True)[1] == "best_of cannot be streamed"
     sentence = "decoder_input_details cannot be streamed"
@@ -272,7 +271,7 @@ def test_parameters_cannot_be_changed() -> None:
     ],
     ids=str,
 )
-def test_limits_must_fit_the_model(limits: dict[str, int]) -> None:
+def test_limits_must_fit_the_model(limits: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         Limits(**limits).for_context(CONTEXT)
     assert caught.value.parameter == list(limits)[-1]

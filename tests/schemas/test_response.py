@@ -37,7 +37,7 @@ SEQUENCE: dict[str, Any] = {
 def conforms(name: str, value: object) -> bool:
     schema = {**wire_schema(), "$ref": f"#/$defs/{name}"}
     Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema).is_valid(value)
+    return bool(Draft202012Validator(schema).is_valid(value))
 
 
 def test_a_response_without_details_has_one_key() -> None:
