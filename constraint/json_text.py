@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable
 from functools import cached_property
 
-from .char_sets import CharSet
+from .char_sets import CharSet, contains, intersect, normal
 from .style import TextStyle
 from .terms import Terms
 from .utf8 import Utf8Alphabet
@@ -23,11 +23,6 @@ SHORT_ESCAPES = {0x22: '"', 0x5C: "\\", 0x2F: "/", 8: "b", 12: "f", 10: "n", 13:
 CANONICAL_ESCAPES = {code: name for code, name in SHORT_ESCAPES.items() if code != 0x2F}
 RAW: CharSet = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, 0x10FFFF))
 EVERY_CHARACTER: CharSet = ((0, 0xD7FF), (0xE000, 0x10FFFF))
-
-
-def clip(ranges: Iterable[tuple[int, int]], low: int, high: int) -> CharSet:
-    """Return the part of the ranges that lies in [low, high]."""
-    return tuple((max(a, low), min(b, high)) for a, b in ranges if a <= high and b >= low)
 
 
 class JsonAlphabet:
@@ -46,15 +41,14 @@ class JsonAlphabet:
 
     def char(self, ranges: Iterable[tuple[int, int]]) -> int:
         """Return the spellings of one character out of the (first, last) code point ranges."""
-        key = tuple(ranges)
+        key = normal(ranges)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._spellings(key)
         return found
 
     def _spellings(self, ranges: CharSet) -> int:
-        raw = tuple(part for low, high in RAW for part in clip(ranges, low, high))
-        parts = [self.raw.char(raw), *self._short_escapes(ranges)]
+        parts = [self.raw.char(intersect(ranges, RAW)), *self._short_escapes(ranges)]
         if self.any_spelling:
             parts.append(self._unicode_escapes(ranges))
         else:
@@ -66,13 +60,13 @@ class JsonAlphabet:
         return [
             self.terms.literal(b"\\" + name.encode())
             for code, name in escapes.items()
-            if clip(ranges, code, code)
+            if contains(ranges, code)
         ]
 
     def _control_escapes(self, ranges: CharSet) -> list[int]:
         return [
             self.terms.literal(b"\\u%04x" % code)
-            for low, high in clip(ranges, 0, 0x1F)
+            for low, high in intersect(ranges, ((0, 0x1F),))
             for code in range(low, high + 1)
             if code not in SHORT_ESCAPES
         ]
@@ -80,10 +74,11 @@ class JsonAlphabet:
     def _unicode_escapes(self, ranges: CharSet) -> int:
         parts = [
             self._hex_range(low, high, 4)
-            for first, last in ((0, 0xD7FF), (0xE000, 0xFFFF))
-            for low, high in clip(ranges, first, last)
+            for low, high in intersect(ranges, ((0, 0xD7FF), (0xE000, 0xFFFF)))
         ]
-        parts.extend(self._pairs(low, high) for low, high in clip(ranges, 0x10000, 0x10FFFF))
+        parts.extend(
+            self._pairs(low, high) for low, high in intersect(ranges, ((0x10000, 0x10FFFF),))
+        )
         return self.terms.concat(self.terms.literal(b"\\u"), self.terms.union(parts))
 
     def _pairs(self, low: int, high: int) -> int:
