@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from .grammar import Grammar
-from .term_arena import Kind
+from .terms.arena import Kind
 
 DEAD = -1
 

@@ -14,18 +14,18 @@ from functools import cached_property, partial
 
 from ..schemas.errors import InvalidGrammarError, UnsatisfiableGrammarError
 from ..schemas.grammar import JsonGrammar, parse_grammar
-from .json_language import JsonLanguage
-from .json_text import JsonText
-from .keywords import Status, read_place
-from .numbers import NumberText
-from .productivity import Productivity
-from .regex import compile_regex
-from .schema_graph import SchemaGraph
-from .schema_source import Dialect, SchemaSource
-from .shortest import INFINITE, Shortest
-from .style import TextStyle
-from .terms import Terms
-from .utf8 import Utf8Alphabet
+from .language.json_language import JsonLanguage
+from .language.productivity import Productivity
+from .regex.compiler import compile_regex
+from .regex.utf8 import Utf8Alphabet
+from .schema.graph import SchemaGraph
+from .schema.keywords import Status, read_place
+from .schema.source import Dialect, SchemaSource
+from .terms.shortest import INFINITE, Shortest
+from .terms.terms import Terms
+from .text.json_text import JsonText
+from .text.numbers import NumberText
+from .text.style import TextStyle
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ..constraint.grammar import compile_grammar
-from ..constraint.style import TextStyle
+from ..constraint.text.style import TextStyle
 from ..schemas.errors import GrammarError, LockstitchError, ValidationError
 from .grammar_report import print_refusal, print_report
 

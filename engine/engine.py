@@ -14,7 +14,7 @@ from typing import Any, overload
 from jinja2 import TemplateError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..constraint.style import TextStyle
+from ..constraint.text.style import TextStyle
 from ..fsm.vocabulary import Vocabulary
 from ..schemas.errors import ModelUnavailableError, ValidationError
 from ..schemas.parameters import GenerateParameters, Limits, refuse

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from ..constraint.grammar import Grammar, compile_grammar
-from ..constraint.style import TextStyle
+from ..constraint.text.style import TextStyle
 from ..fsm.token_fsm import TokenFSM
 from ..fsm.vocabulary import Vocabulary
 from ..schemas.grammar import JsonGrammar, parse_grammar

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
-from lockstitch.constraint.style import TextStyle
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.schemas.errors import (
     InvalidGrammarError,
     UnsatisfiableGrammarError,

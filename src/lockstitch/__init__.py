@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .constraint.grammar import Grammar, compile_grammar
-    from .constraint.style import TextStyle
+    from .constraint.text.style import TextStyle
     from .engine.engine import Engine
     from .fsm.token_fsm import TokenFSM
     from .fsm.vocabulary import Vocabulary
@@ -49,7 +49,7 @@ _HOMES = {
     "GrammarError": ".schemas.errors",
     "LockstitchError": ".schemas.errors",
     "StreamEvent": ".schemas.response",
-    "TextStyle": ".constraint.style",
+    "TextStyle": ".constraint.text.style",
     "TokenFSM": ".fsm.token_fsm",
     "TokenRejectedError": ".schemas.errors",
     "ValidationError": ".schemas.errors",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
-from lockstitch.constraint.style import TextStyle
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.schemas.errors import (
     GrammarError,
     InvalidGrammarError,

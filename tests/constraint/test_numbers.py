@@ -11,9 +11,9 @@ from fractions import Fraction
 
 import pytest
 
-from lockstitch.constraint.numbers import Bound, NumberSet, NumberText, point
-from lockstitch.constraint.style import TextStyle
-from lockstitch.constraint.terms import Terms
+from lockstitch.constraint.terms.terms import Terms
+from lockstitch.constraint.text.numbers import Bound, NumberSet, NumberText, point
+from lockstitch.constraint.text.style import TextStyle
 
 TEXTS = [
     text

@@ -17,7 +17,7 @@ import pytest
 from shared_data import suite_groups
 
 from lockstitch.constraint.grammar import compile_grammar
-from lockstitch.constraint.style import TextStyle
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.schemas.errors import UnsatisfiableGrammarError, UnsupportedGrammarError
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "json-schema.md"

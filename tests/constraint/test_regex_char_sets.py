@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import pytest
 
-from lockstitch.constraint.char_classes import fold_case, python_class, unicode_property
-from lockstitch.constraint.char_sets import (
+from lockstitch.constraint.regex.char_classes import fold_case, python_class, unicode_property
+from lockstitch.constraint.regex.char_sets import (
     ANY_CHAR,
     CharSet,
     chars,
@@ -24,8 +24,8 @@ from lockstitch.constraint.char_sets import (
     partition,
     union,
 )
-from lockstitch.constraint.terms import Terms
-from lockstitch.constraint.utf8 import Utf8Alphabet
+from lockstitch.constraint.regex.utf8 import Utf8Alphabet
+from lockstitch.constraint.terms.terms import Terms
 from lockstitch.schemas.errors import UnsupportedGrammarError
 
 EVERY_CODE = range(sys.maxunicode + 1)

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import pytest
 
-from lockstitch.constraint.regex import compile_regex
-from lockstitch.constraint.terms import Terms
-from lockstitch.constraint.utf8 import Utf8Alphabet
+from lockstitch.constraint.regex.compiler import compile_regex
+from lockstitch.constraint.regex.utf8 import Utf8Alphabet
+from lockstitch.constraint.terms.terms import Terms
 from lockstitch.schemas.errors import UnsupportedGrammarError
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "regex"

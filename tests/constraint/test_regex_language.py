@@ -12,11 +12,11 @@ from typing import Literal
 import interegular
 import pytest
 
-from lockstitch.constraint.json_text import JsonAlphabet
-from lockstitch.constraint.regex import compile_regex
-from lockstitch.constraint.style import TextStyle
-from lockstitch.constraint.terms import Terms
-from lockstitch.constraint.utf8 import Utf8Alphabet
+from lockstitch.constraint.regex.compiler import compile_regex
+from lockstitch.constraint.regex.utf8 import Utf8Alphabet
+from lockstitch.constraint.terms.terms import Terms
+from lockstitch.constraint.text.json_text import JsonAlphabet
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
 
 Dialect = Literal["python", "ecma"]

@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
-from lockstitch.constraint.regex import compile_regex
-from lockstitch.constraint.terms import Terms
-from lockstitch.constraint.utf8 import Utf8Alphabet
+from lockstitch.constraint.regex.compiler import compile_regex
+from lockstitch.constraint.regex.utf8 import Utf8Alphabet
+from lockstitch.constraint.terms.terms import Terms
 from lockstitch.schemas.errors import (
     GrammarTooLargeError,
     InvalidGrammarError,

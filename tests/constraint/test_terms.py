@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockstitch.constraint.shortest import INFINITE, Shortest
-from lockstitch.constraint.term_arena import EVERY_BYTE, Kind
-from lockstitch.constraint.terms import Terms
+from lockstitch.constraint.terms.arena import EVERY_BYTE, Kind
+from lockstitch.constraint.terms.shortest import INFINITE, Shortest
+from lockstitch.constraint.terms.terms import Terms
 from lockstitch.schemas.errors import GrammarTooLargeError
 
 LONGEST = 5

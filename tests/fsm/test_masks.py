@@ -10,7 +10,7 @@ from schema_maker import grammars
 from small_vocabulary import small_vocabulary
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
-from lockstitch.constraint.style import TextStyle
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm.bitmask import unpack
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary

@@ -14,7 +14,7 @@ from shared_data import real_schemas
 from small_vocabulary import small_vocabulary
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
-from lockstitch.constraint.style import TextStyle
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm.bitmask import allowed_ids
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.schemas.errors import UnsupportedGrammarError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lockstitch.constraint.grammar import compile_grammar
-from lockstitch.constraint.style import TextStyle
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm.bitmask import unpack
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary

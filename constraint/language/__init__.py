@@ -1,0 +1,1 @@
+"""Shapes to text: objects, arrays and values as terms."""

@@ -1,0 +1,252 @@
+"""From normal forms to text: the language of the JSON texts of a schema.
+
+Every node and every place between two members of an object is a reference, expanded when a text
+gets there, so recursion and size cost nothing up front. Parts without a value are left out, hence
+no text that is begun lacks an end.
+
+An object has memory: which declared properties were written, and which other names. The memory is
+part of the reference's key, so it is part of the state and nothing else has to carry it. A free
+name is captured by its text: the shared language of all strings runs to the closing quote, and
+there `finish` allows no name that was declared or written before, compared after decoding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from ..schema.graph import SchemaGraph
+from ..schema.shapes import ArrayShape, ObjectShape, Shapes
+from ..terms.shortest import INFINITE
+from ..text.json_text import JsonText, canonical_body
+from ..text.numbers import NumberText
+from .array_plan import ArrayPlan, Items
+from .object_completion import Completion, Written
+from .object_layout import Layout, subsets
+from .productivity import Productivity
+
+
+class FreeName(NamedTuple):
+    """The key of a captured name: the memory without it, its cell, the obligations it carries."""
+
+    written: Written
+    cell: int
+    obligations: int
+
+
+class JsonLanguage:
+    """Expands schema nodes into terms; the owner of their references."""
+
+    def __init__(self, graph: SchemaGraph, numbers: NumberText, productive: Productivity) -> None:
+        self.graph = graph
+        self.terms = graph.terms
+        self.text: JsonText = productive.text
+        self.numbers = numbers
+        self.productive = productive
+        self.in_order = self.text.style.property_order == "schema"
+        self._objects: list[Completion] = []
+        self._arrays: list[ArrayPlan] = []
+        self._expanded: dict[Key, int] = {}
+        self._free_name = self.text.closed(self.text.any_body)
+
+    def node(self, node: int) -> int:
+        """Return the texts of the values of a visited node, `EMPTY` if it has none."""
+        if not self._has_value(node):
+            return self.terms.EMPTY
+        return self.terms.reference(self, node, nullable=False, certain=True)
+
+    def _has_value(self, node: int) -> bool:
+        return self.productive.length(node) < INFINITE
+
+    def expand(self, key: Key) -> int:
+        """Return the term of a node or of the rest of an object."""
+        found = self._expanded.get(key)
+        if found is None:
+            if isinstance(key, Written):
+                found = self._rest_of_object(key)
+            elif isinstance(key, Items):
+                found = self._rest_of_array(key)
+            else:
+                found = self._value(key)
+            self._expanded[key] = found
+        return found
+
+    def min_length(self, key: Key) -> int:
+        """Return the length of a shortest text of a node or of the rest of an array or object."""
+        if isinstance(key, Written):
+            return self._objects[key.shape].length(key)
+        if isinstance(key, Items):
+            rest = self._arrays[key.shape].length(key)
+            return 1 + rest - (self.productive.comma_length if rest and not key.position else 0)
+        return self.productive.length(key)
+
+    def _value(self, node: int) -> int:
+        shapes: Shapes = self.graph.shapes(node)
+        literal = self.terms.literal
+        parts = [literal(b"null")] if shapes.null else []
+        parts.extend(literal(b"true" if truth else b"false") for truth in shapes.booleans)
+        parts.extend(self.numbers.term(numbers) for numbers in shapes.numbers)
+        if shapes.strings:
+            parts.append(self.text.string(shapes.strings))
+        parts.extend(self._array(shape) for shape in shapes.arrays)
+        parts.extend(self._object(shape) for shape in shapes.objects)
+        return self.terms.union(parts)
+
+    def _array(self, shape: ArrayShape) -> int:
+        if self.productive.array_length(shape) >= INFINITE:
+            return self.terms.EMPTY
+        terms, gap = self.terms, self.text.gap
+        if self.productive.has_distinct_items(shape):
+            unique = self.productive.distinct(shape)
+            first = terms.reference(unique, unique.start, nullable=False, certain=True)
+            return terms.concat(terms.literal(b"["), gap, first)
+        if shape.counts:
+            plan = self.productive.plan(shape)
+            self._arrays.append(plan)
+            start = self._later(plan.start(len(self._arrays) - 1))
+            return terms.concat(terms.literal(b"["), gap, start)
+        items = self._items(shape, self.productive.most_items(shape))
+        return terms.concat(terms.literal(b"["), gap, items, terms.literal(b"]"))
+
+    def _rest_of_array(self, at: Items) -> int:
+        """Return what may follow in an array with obligations: an item, or the closing bracket."""
+        terms, plan = self.terms, self._arrays[at.shape]
+        lead = self.text.comma if at.position else terms.EPSILON
+        parts = [
+            terms.concat(lead, self.node(node), self._later(after))
+            for node, after in plan.choices(at)
+            if self._has_value(node) and plan.length(after) < INFINITE
+        ]
+        if plan.may_end(at):
+            gap = self.text.gap if at.position else terms.EPSILON
+            parts.append(terms.concat(gap, terms.literal(b"]")))
+        return terms.union(parts)
+
+    def _items(self, shape: ArrayShape, most: int) -> int:
+        """Return the items with their commas and the gap after the last, built from the back."""
+        terms, comma, gap = self.terms, self.text.comma, self.text.gap
+        count = min(len(shape.prefix), most)
+        rest = terms.EPSILON
+        if most > count:
+            again = terms.concat(comma, self.node(shape.rest))
+            more = None if most >= INFINITE else most - count
+            if count == 0:
+                more = None if more is None else more - 1
+                repeated = terms.repeat(again, max(shape.low - 1, 0), more)
+                rest = terms.concat(self.node(shape.rest), repeated, gap)
+                return rest if shape.low else terms.union((terms.EPSILON, rest))
+            rest = terms.repeat(again, max(shape.low - count, 0), more)
+        for index in reversed(range(count)):
+            lead = comma if index else terms.EPSILON
+            end = terms.EPSILON if index else gap
+            rest = terms.concat(lead, self.node(shape.prefix[index]), rest, end)
+            if index >= shape.low:
+                rest = terms.union((terms.EPSILON, rest))
+        return rest
+
+    def _object(self, shape: ObjectShape) -> int:
+        if self.productive.object_length(shape) >= INFINITE:
+            return self.terms.EMPTY
+        completion = self.productive.completion(shape)
+        self._objects.append(completion)
+        written = self.productive.begin(completion.layout, len(self._objects) - 1)
+        opening = self.terms.concat(self.terms.literal(b"{"), self.text.gap)
+        return self.terms.concat(opening, self._later(written))
+
+    def _later(self, key: Written | Items) -> int:
+        return self.terms.reference(self, key, nullable=False, certain=True)
+
+    def _rest_of_object(self, written: Written) -> int:
+        """Return what may follow in an object: more members, or the closing brace."""
+        terms, text = self.terms, self.text
+        layout = self._objects[written.shape].layout
+        members = terms.union((*self._members(written), *self._free_members(written)))
+        if not written.first:
+            members = terms.concat(text.comma, members)
+        unmet = layout.required & ~written.declared or written.pending
+        if unmet or (layout.counts and written.number < layout.shape.low):
+            return members
+        gap = terms.EPSILON if written.first else text.gap
+        return terms.union((members, terms.concat(gap, terms.literal(b"}"))))
+
+    def _members(self, written: Written) -> Iterator[int]:
+        """Yield the declared members that may come next, each with the rest of the object."""
+        layout = self._objects[written.shape].layout
+        left = layout.all & ~written.declared
+        while left:
+            bit = left & -left
+            left ^= bit
+            index = bit.bit_length() - 1
+            after = written.declared | (2 * bit - 1 if self.in_order else bit)
+            for chosen in subsets(layout.carries[index] & written.pending):
+                node = layout.carrying(layout.nodes[index], chosen)
+                rest = self._after(written, after, chosen)
+                if self._has_value(node) and self._can_end(rest):
+                    key = self.text.key(layout.names[index])
+                    yield self.terms.concat(key, self.node(node), self._later(rest))
+            if self.in_order and bit & layout.required:
+                return
+
+    def _after(self, written: Written, declared: int, carried: int) -> Written:
+        """Return the memory after one more member."""
+        counts = self._objects[written.shape].layout.counts
+        return written._replace(
+            declared=declared,
+            first=False,
+            number=written.number + counts,
+            pending=written.pending & ~carried,
+        )
+
+    def _can_end(self, written: Written) -> bool:
+        return self._objects[written.shape].length(written) < INFINITE
+
+    def _free_members(self, written: Written) -> Iterator[int]:
+        """Yield the members with undeclared names that may come next, by cell."""
+        layout = self._objects[written.shape].layout
+        if self.in_order and layout.required & ~written.declared:
+            return
+        passed = layout.all if self.in_order else written.declared
+        for cell, node in enumerate(layout.cell_nodes):
+            for chosen in subsets(layout.cell_carries[cell] & written.pending):
+                after = self._after(written, passed, chosen)
+                if self._has_value(layout.carrying(node, chosen)) and self._can_end(after):
+                    head = self._head(layout, cell, written.names)
+                    name = self.terms.capture(head, self, FreeName(after, cell, chosen))
+                    yield self.terms.concat(self.text.quote, name)
+
+    def _head(self, layout: Layout, cell: int, used: frozenset[str]) -> int:
+        """Return the lexeme of the names of a cell.
+
+        Where any string is a name, all objects share one lexeme and `finish` turns down those that
+        are taken. Names with a pattern may run out of ways to go on, so there the lexeme leaves
+        them out.
+        """
+        spelled = layout.cells[cell].spelled
+        if spelled == self.text.any_body:
+            return self._free_name
+        taken = self.terms.union(self.text.body(name) for name in (*layout.names, *sorted(used)))
+        return self.text.closed(self.terms.intersect((spelled, self.terms.complement(taken))))
+
+    def finish(self, key: FreeName, text: bytes | None) -> int:
+        """Return what follows a free name; `EMPTY` if the name is declared or was written."""
+        written = key.written
+        layout = self._objects[written.shape].layout
+        if text is not None:
+            name = json.loads(b'"' + text)
+            if name in layout.index or name in written.names:
+                return self.terms.EMPTY
+            written = written._replace(names=written.names | {name})
+        node = layout.carrying(layout.cell_nodes[key.cell], key.obligations)
+        return self.terms.concat(self.text.colon, self.node(node), self._later(written))
+
+    def blocked(self, key: FreeName, text: bytes) -> tuple[bytes, ...] | None:
+        """Return how `text` could go on to spell a name that is not free, with its quote."""
+        if self.text.style.escapes != "canonical":
+            return None
+        names = (*self._objects[key.written.shape].layout.names, *key.written.names)
+        spelled = (canonical_body(name) + b'"' for name in names)
+        return tuple(name[len(text) :] for name in spelled if name.startswith(text))
+
+
+Key: TypeAlias = int | Written | Items

@@ -1,0 +1,121 @@
+"""Languages of property names: cells between patterns, and the names of small ones.
+
+Patterns overlap; a name obeys the schemas of all patterns that it matches. So the space of names is
+cut into cells, one for each combination of patterns that some name has, and within a cell every
+name obeys the same schemas. A cell with few names is better told name by name: only then can it be
+used up.
+
+Source: key-space preparation of Attouche et al. (VLDB 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..schema.shapes import Pattern
+from ..terms.terms import Terms
+
+MOST_NAMES = 64
+MOST_STATES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Names inside some patterns and outside others: their language, plain and as spelled."""
+
+    inside: frozenset[Pattern]
+    plain: int
+    spelled: int
+
+
+def cut(terms: Terms, universe: Pattern, patterns: Iterable[Pattern]) -> list[Cell]:
+    """Return the cells that have a name. Cost: two emptiness searches a cell and pattern."""
+    cells = [Cell(frozenset(), *universe)]
+    for pattern in dict.fromkeys(patterns):
+        outside = Pattern(*(terms.complement(term) for term in pattern))
+        halves = [
+            Cell(inside, *(terms.intersect((a, b)) for a, b in zip(cell[1:], side, strict=True)))
+            for cell in ((c.inside, c.plain, c.spelled) for c in cells)
+            for inside, side in ((cell[0] | {pattern}, pattern), (cell[0], outside))
+        ]
+        cells = [half for half in halves if not terms.is_empty(half.plain)]
+    return cells
+
+
+def few_names(terms: Terms, language: int) -> list[str] | None:
+    """Return all names of a language, shortest first, or None if there are more than 64."""
+    counts = _paths(terms, language)
+    if counts is None or counts > MOST_NAMES:
+        return None
+    return sorted((text.decode() for text in _texts(terms, language)), key=lambda n: (len(n), n))
+
+
+def _paths(terms: Terms, language: int) -> int | None:
+    """Return how many texts a language has; None if it has a cycle or too many states to tell."""
+    done: dict[int, int] = {}
+    open_terms: set[int] = set()
+    stack = [(language, False)]
+    while stack:
+        term, leaving = stack.pop()
+        if leaving:
+            open_terms.discard(term)
+            row = terms.row(term)
+            done[term] = terms.nullable(term) + sum(m.bit_count() * done[s] for m, s in row)
+        elif term in open_terms or len(done) > MOST_STATES:
+            return None
+        elif term not in done:
+            open_terms.add(term)
+            stack.append((term, True))
+            stack.extend((s, False) for _, s in terms.row(term) if s not in done)
+            if any(s in open_terms for _, s in terms.row(term)):
+                return None
+    return done[language]
+
+
+def _texts(terms: Terms, language: int) -> Iterator[bytes]:
+    stack = [(language, b"")]
+    while stack:
+        term, text = stack.pop()
+        if terms.nullable(term):
+            yield text
+        for mask, successor in terms.row(term):
+            while mask:
+                bit = mask & -mask
+                mask ^= bit
+                stack.append((successor, text + bytes([bit.bit_length() - 1])))
+
+
+def first_names(terms: Terms, language: int, without: frozenset[str]) -> Iterator[str]:
+    """Yield names of a language that is not small, about shortest first, never one of `without`.
+
+    A few bytes of each set are tried, so not every name comes, but as many as are wanted.
+    """
+    width, given = 2, set(without)
+    while width <= 256:
+        for text in _breadth_first(terms, language, width):
+            name = text.decode()
+            if name not in given:
+                given.add(name)
+                yield name
+        width *= 4
+
+
+def _breadth_first(terms: Terms, language: int, width: int) -> Iterator[bytes]:
+    layer, visited = [(language, b"")], 0
+    while layer and visited < MOST_STATES:
+        below: list[tuple[int, bytes]] = []
+        for term, text in layer:
+            visited += 1
+            if terms.nullable(term):
+                yield text
+            for mask, successor in terms.row(term):
+                below.extend((successor, text + bytes([byte])) for byte in _some(mask, width))
+        layer = below[:MOST_STATES]
+
+
+def _some(mask: int, most: int) -> list[int]:
+    printable = [b for b in b"abcdefghijklmnopqrstuvwxyz0123456789_-" if mask >> b & 1][:most]
+    if printable:
+        return printable
+    return [b for b in range(256) if mask >> b & 1][:most]

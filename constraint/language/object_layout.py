@@ -1,0 +1,131 @@
+"""An object shape laid out for writing: members by index, obligations as bits.
+
+Names that a shape mentions become members, in the order in which they were declared; the other
+names are grouped into cells, in each of which the same rules hold. An obligation ("some name of a
+class has a value in a node") is carried by a member whose value then belongs to both nodes; which
+members and cells can carry which obligations is a bit set for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...schemas.errors import GrammarTooLargeError
+from ..schema.graph import SchemaGraph
+from ..schema.shapes import KeyClass, ObjectShape, Pattern, Rule
+from ..schema.strings import covers
+from .name_languages import cut, few_names
+
+MOST_OBLIGATIONS = 6
+
+
+class Layout:
+    """The members, cells and obligations of one object shape.
+
+    `names[i]`, `nodes[i]`, `carries[i]` describe member i; `cells`, `cell_nodes`, `cell_carries`
+    the cells; `required` and `all` are bit sets of members. A cell has more names than can be used.
+    """
+
+    def __init__(self, graph: SchemaGraph, shape: ObjectShape) -> None:
+        if len(shape.exists) > MOST_OBLIGATIONS:
+            raise GrammarTooLargeError(
+                "obligations in one object", MOST_OBLIGATIONS, len(shape.exists)
+            )
+        self.graph = graph
+        self.shape = shape
+        names = dict.fromkeys(_mentioned(shape))
+        self.cells: list[Pattern] = []
+        self.cell_nodes: list[int] = []
+        self.cell_carries: list[int] = []
+        self._lay_out_cells(names)
+        self._named: dict[str, int] = {}
+        for rule in shape.rules:
+            if rule.keys.name is not None:
+                before = self._named.get(rule.keys.name, graph.TRUE)
+                self._named[rule.keys.name] = graph.conjunction(before, rule.node)
+        self._general = [rule for rule in shape.rules if rule.keys.name is None]
+        self.names = tuple(names)
+        self.index = {name: i for i, name in enumerate(self.names)}
+        self.nodes = tuple(self._node(name) for name in self.names)
+        self.carries = tuple(self._carried(name) for name in self.names)
+        self.all = (1 << len(self.names)) - 1
+        self.required = sum(1 << i for i, name in enumerate(self.names) if name in shape.required)
+        self.obligations = (1 << len(shape.exists)) - 1
+        self.counts = bool(shape.low) or shape.high is not None
+
+    def _lay_out_cells(self, names: dict[str, None]) -> None:
+        """Find the cells; the names of small ones are added to `names`."""
+        graph, shape = self.graph, self.shape
+        universe = Pattern(graph.any_name, graph.text.any_body)
+        patterns = _patterns(shape)
+        for cell in cut(graph.terms, universe, patterns):
+            if patterns:
+                few = few_names(graph.terms, cell.plain)
+                if few is not None:
+                    names.update(dict.fromkeys(few))
+                    continue
+            self.cells.append(Pattern(cell.plain, cell.spelled))
+            self.cell_nodes.append(self._conjoined(shape.rules, cell.inside))
+            bits = (1 << i for i, r in enumerate(shape.exists) if _has_cell(r.keys, cell.inside))
+            self.cell_carries.append(sum(bits))
+
+    def _conjoined(self, rules: tuple[Rule, ...], inside: frozenset[Pattern]) -> int:
+        node = self.graph.TRUE
+        for rule in rules:
+            if _has_cell(rule.keys, inside):
+                node = self.graph.conjunction(node, rule.node)
+        return node
+
+    def _node(self, name: str) -> int:
+        node = self._named.get(name, self.graph.TRUE)
+        for rule in self._general:
+            if covers(self.graph.terms, rule.keys, name):
+                node = self.graph.conjunction(node, rule.node)
+        return node
+
+    def _carried(self, name: str) -> int:
+        covered = (covers(self.graph.terms, rule.keys, name) for rule in self.shape.exists)
+        return sum(1 << i for i, yes in enumerate(covered) if yes)
+
+    def carrying(self, node: int, obligations: int) -> int:
+        """Return the node of a value that meets some obligations as well."""
+        for index, rule in enumerate(self.shape.exists):
+            if obligations >> index & 1:
+                node = self.graph.conjunction(node, rule.node)
+        return node
+
+    def children(self) -> Iterator[int]:
+        """Yield every node that a value in such an object may have to belong to."""
+        for node, carries in zip(
+            (*self.nodes, *self.cell_nodes), (*self.carries, *self.cell_carries), strict=True
+        ):
+            yield from (self.carrying(node, chosen) for chosen in subsets(carries))
+
+
+def subsets(bits: int) -> Iterator[int]:
+    """Yield every subset of a bit set, the empty one first."""
+    chosen = 0
+    while True:
+        yield chosen
+        if chosen == bits:
+            return
+        chosen = (chosen - bits) & bits
+
+
+def _mentioned(shape: ObjectShape) -> Iterator[str]:
+    """Yield all names that a shape tells apart: declared ones first, in their order."""
+    named = [*shape.rules, *shape.exists]
+    yield from (rule.keys.name for rule in named if rule.keys.name is not None)
+    yield from sorted(shape.required)
+    for rule in named:
+        yield from sorted(rule.keys.without)
+
+
+def _patterns(shape: ObjectShape) -> list[Pattern]:
+    found = (p for r in (*shape.rules, *shape.exists) for p in (*r.keys.inside, *r.keys.outside))
+    return sorted(dict.fromkeys(found))
+
+
+def _has_cell(keys: KeyClass, inside: frozenset[Pattern]) -> bool:
+    """Return whether a class has the names of a cell, which are none of those mentioned."""
+    return keys.name is None and keys.inside <= inside and not keys.outside & inside

@@ -1,0 +1,180 @@
+"""Which nodes of a schema have a value at all, and how short its text can be.
+
+A value of a node may need values of other nodes, and a schema may refer to itself, so "has a value"
+is a least fixpoint: start from nothing, let every node that can be written with what is known
+become known, and repeat until nothing changes. Carrying lengths instead of yes and no costs the
+same and also gives the shortest text. A node that stays without a length is empty: every value
+would need another one of itself.
+
+Source: productive nonterminals of a grammar; least lengths by Knuth's generalisation of Dijkstra
+(1977).
+"""
+
+from __future__ import annotations
+
+from ...schemas.errors import GrammarTooLargeError
+from ..schema.graph import SchemaGraph
+from ..schema.shapes import ArrayShape, ObjectShape, Shapes
+from ..terms.shortest import INFINITE, Shortest
+from ..text.json_text import JsonText
+from ..text.numbers import NumberText
+from .array_plan import ArrayPlan
+from .object_completion import Completion, Written
+from .object_layout import Layout
+from .unique_items import UniqueItems
+
+MOST_NODES = 200_000
+
+
+class Productivity:
+    """Lengths of shortest texts for every node that a root can reach.
+
+    Visiting the nodes also reads every keyword that matters, so each refusal is known afterwards.
+    """
+
+    def __init__(
+        self, graph: SchemaGraph, text: JsonText, numbers: NumberText, shortest: Shortest
+    ) -> None:
+        self.graph = graph
+        self.numbers = numbers
+        self.shortest = shortest
+        self.text = text
+        self._lengths: dict[int, int] = {}
+        self._layouts: dict[ObjectShape, Layout] = {}
+        self._distinct: dict[ArrayShape, UniqueItems] = {}
+        self._comma = shortest.length(self.text.comma)
+
+    def visit(self, root: int) -> int:
+        """Return the length of a shortest text of `root`, `INFINITE` if it has no value."""
+        users = self._reach(root)
+        dirty = list(users)
+        while dirty:
+            changed = [node for node in dirty if self._improve(node)]
+            dirty = list(dict.fromkeys(user for node in changed for user in users[node]))
+        return self.length(root)
+
+    def length(self, node: int) -> int:
+        """Return the length of a shortest text of a visited node."""
+        return self._lengths.get(node, INFINITE)
+
+    def empty_nodes(self) -> list[int]:
+        """Return the visited nodes without a value, in the order in which they were met."""
+        return [node for node, length in self._lengths.items() if length >= INFINITE]
+
+    def _reach(self, root: int) -> dict[int, list[int]]:
+        """Return every node below `root` with the nodes that use it directly."""
+        users: dict[int, list[int]] = {root: []}
+        queue = [root]
+        for node in queue:
+            self._lengths[node] = INFINITE
+            for child in self._children(self.graph.shapes(node)):
+                if child not in users:
+                    users[child] = []
+                    queue.append(child)
+                users[child].append(node)
+            if len(queue) > MOST_NODES:
+                raise GrammarTooLargeError("schema nodes", MOST_NODES, len(queue))
+        return users
+
+    def _improve(self, node: int) -> bool:
+        length = self._shortest(self.graph.shapes(node))
+        if length >= self._lengths[node]:
+            return False
+        self._lengths[node] = length
+        return True
+
+    def _shortest(self, shapes: Shapes) -> int:
+        lengths = [INFINITE]
+        if shapes.null:
+            lengths.append(4)
+        lengths.extend(4 if truth else 5 for truth in shapes.booleans)
+        lengths.extend(self.shortest.length(self.numbers.term(n)) for n in shapes.numbers)
+        if shapes.strings:
+            lengths.append(2 + self.shortest.length(shapes.strings))
+        lengths.extend(self.array_length(shape) for shape in shapes.arrays)
+        lengths.extend(self.object_length(shape) for shape in shapes.objects)
+        return min(lengths)
+
+    def array_length(self, shape: ArrayShape) -> int:
+        """Return the length of a shortest text of an array shape."""
+        if self.has_distinct_items(shape):
+            unique = self.distinct(shape)
+            return 1 + unique.min_length(unique.start) if unique.may_begin() else INFINITE
+        if shape.counts:
+            plan = self.plan(shape)
+            items = plan.length(plan.start(0))
+            return items if items >= INFINITE else 2 + max(items - self._comma, 0)
+        if shape.low > self.most_items(shape):
+            return INFINITE
+        known = shape.prefix[: shape.low]
+        items = sum(self.length(node) for node in known)
+        if shape.low > len(known):
+            items += (shape.low - len(known)) * self.length(shape.rest)
+        return min(INFINITE, 2 + items + max(shape.low - 1, 0) * self._comma)
+
+    def most_items(self, shape: ArrayShape) -> int:
+        """Return how many items can be written before one without a value comes."""
+        high = INFINITE if shape.high is None else shape.high
+        for index, node in enumerate(shape.prefix[:high]):
+            if self.length(node) >= INFINITE:
+                return index
+        if high > len(shape.prefix) and self.length(shape.rest) >= INFINITE:
+            return len(shape.prefix)
+        return high
+
+    def has_distinct_items(self, shape: ArrayShape) -> bool:
+        """Return whether an array has two items that must not be equal."""
+        return shape.unique and (shape.high is None or shape.high > 1)
+
+    def distinct(self, shape: ArrayShape) -> UniqueItems:
+        """Return the unique items of an array shape, made once."""
+        found = self._distinct.get(shape)
+        if found is None:
+            items = UniqueItems(self.graph, shape, self.text, self.numbers, self.shortest)
+            found = self._distinct[shape] = items
+        return found
+
+    def plan(self, shape: ArrayShape) -> ArrayPlan:
+        """Return the plan of an array shape with obligations, as far as lengths are known now."""
+        return ArrayPlan(self.graph, shape, self.length, self._comma)
+
+    def object_length(self, shape: ObjectShape) -> int:
+        """Return the length of a shortest text of an object shape."""
+        completion = self.completion(shape)
+        rest = completion.length(self.begin(completion.layout, 0))
+        return rest if rest >= INFINITE else 1 + rest
+
+    def begin(self, layout: Layout, number: int) -> Written:
+        """Return the memory of an object in which nothing is written."""
+        return Written(number, pending=layout.obligations)
+
+    def completion(self, shape: ObjectShape) -> Completion:
+        """Return the completions of an object shape, as far as lengths are known now."""
+        return Completion(self.layout(shape), self.length, self.key_length, self._comma)
+
+    def layout(self, shape: ObjectShape) -> Layout:
+        """Return the layout of an object shape, made once."""
+        found = self._layouts.get(shape)
+        if found is None:
+            found = self._layouts[shape] = Layout(self.graph, shape)
+        return found
+
+    def key_length(self, name: str) -> int:
+        """Return the length of a name with quotes and colon."""
+        return self.shortest.length(self.text.key(name))
+
+    @property
+    def comma_length(self) -> int:
+        """The length of a comma with its gaps."""
+        return self._comma
+
+    def _children(self, shapes: Shapes) -> dict[int, None]:
+        found: dict[int, None] = {}
+        for array in shapes.arrays:
+            if array.counts:
+                found.update(dict.fromkeys(self.plan(array).children()))
+            else:
+                found.update(dict.fromkeys((*array.prefix, array.rest)))
+        for shape in shapes.objects:
+            found.update(dict.fromkeys(self.layout(shape).children()))
+        return found

@@ -1,0 +1,1 @@
+"""Regular expressions, two dialects, to terms over any alphabet."""

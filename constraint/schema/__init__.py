@@ -1,0 +1,1 @@
+"""Schemas to shapes: places, keywords, the graph and its normal forms."""

@@ -1,0 +1,368 @@
+"""The graph of a schema: nodes that denote sets of values, normalised on demand.
+
+A node is an int: a place in the document, a fixed value, or a conjunction of nodes; equal
+conjunctions are the same node, which makes the recursion of `$ref` with siblings finite.
+`shapes(node)` is its normal form. Computing it may need the normal forms of others (`$ref`,
+`anyOf`, `allOf`, conjunctions); that recursion is run by generators (`trampoline`), so a
+chain of any length is only slow, never fatal.
+
+Work is counted in shapes made; past `FUEL` the grammar is refused with the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import replace
+
+from ...schemas.errors import GrammarTooLargeError, InvalidGrammarError
+from ..terms.trampoline import Call, run
+from ..text.numbers import NumberSet, point
+from .nodes import CircleError, Content, Negated, Value, distinct, exact
+from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes
+from .source import Place, SchemaSource, child_pointer
+from .strings import PlainText, SchemaText, covers
+
+FUEL = 500_000
+MOST_PEEKS = 3
+
+
+class SchemaGraph:
+    """Nodes of one schema document and their normal forms.
+
+    `read(graph, place)` turns the keywords of one place into shapes; it calls `wanted` for
+    the nodes whose shapes it needs.
+    """
+
+    TRUE = 0
+    FALSE = 1
+
+    def __init__(
+        self,
+        source: SchemaSource,
+        text: SchemaText,
+        read: Callable[[SchemaGraph, Place], Call[Shapes]],
+    ) -> None:
+        self.source = source
+        self.text = text
+        self.terms = text.terms
+        self.fuel = FUEL
+        self._read = read
+        self._open: set[int] = set()
+        self._peeks = 0
+        self._plain: SchemaGraph | None = None
+        self._content: list[Content] = []
+        self._ids: dict[Hashable, int] = {}
+        self.everything = Shapes(
+            null=True,
+            booleans=frozenset((True, False)),
+            numbers=(NumberSet(),),
+            strings=text.any_body,
+            arrays=(ArrayShape((), self.TRUE),),
+            objects=(ObjectShape(),),
+        )
+        plain = PlainText(text.terms)
+        self.plain_alphabet = plain.alphabet
+        self.any_name = plain.any_body
+        self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
+        for truth in (True, False):
+            self._intern(("always", truth), Place("", truth))
+
+    def _intern(self, key: Hashable, content: Content) -> int:
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = len(self._content)
+            self._content.append(content)
+        return found
+
+    def place(self, place: Place) -> int:
+        """Return the node of a schema in the document."""
+        if place.schema is True:
+            return self.TRUE
+        if place.schema is False:
+            return self.FALSE
+        return self._intern(("place", place.pointer), place)
+
+    def value(self, value: object, pointer: str) -> int:
+        """Return the node of exactly one JSON value, which stands at `pointer`."""
+        return self._intern(("value", pointer), Value(value, pointer))
+
+    def conjunction(self, first: int, second: int) -> int:
+        """Return the node of the values that belong to both nodes."""
+        if first == second or second == self.TRUE:
+            return first
+        if first == self.TRUE:
+            return second
+        if self.FALSE in (first, second):
+            return self.FALSE
+        members = self._members(first) | self._members(second)
+        if any(self.negation(member) in members for member in members):
+            return self.FALSE
+        return self._intern(("all", members), members)
+
+    def negation(self, node: int) -> int:
+        """Return the node of the values that do not belong to a node."""
+        if node in (self.TRUE, self.FALSE):
+            return self.FALSE if node == self.TRUE else self.TRUE
+        content = self._content[node]
+        if isinstance(content, Negated):
+            return content.node
+        return self._intern(("not", node), Negated(node))
+
+    def _members(self, node: int) -> frozenset[int]:
+        content = self._content[node]
+        return content if isinstance(content, frozenset) else frozenset((node,))
+
+    def pointers(self, node: int) -> tuple[str, ...]:
+        """Return the JSON pointers of the places that a node is made of."""
+        found: list[str] = []
+        for member in sorted(self._members(node)):
+            content = self._content[member]
+            if isinstance(content, Negated):
+                found.extend(self.pointers(content.node))
+            elif not isinstance(content, frozenset):
+                found.append(content.pointer)
+        return tuple(dict.fromkeys(found))
+
+    def shapes(self, node: int) -> Shapes:
+        """Return the normal form of a node.
+
+        Raises GrammarError for a keyword that cannot be enforced or a `$ref` that leads to itself.
+        """
+        return run(self.wanted(node))
+
+    def wanted(self, node: int) -> Call[Shapes]:
+        """Do what `shapes` does, for callers that are generators themselves."""
+        known = self._shapes.get(node)
+        if known is None:
+            if node in self._open:
+                raise CircleError(
+                    "the references lead in a circle without passing a value",
+                    pointer=self.pointers(node)[0],
+                )
+            self._open.add(node)
+            known = self._shapes[node] = yield self._step(node)
+            self._open.discard(node)
+        return known
+
+    def _step(self, node: int) -> Call[Shapes]:
+        content = self._content[node]
+        if isinstance(content, Place):
+            return self._read(self, content)
+        if isinstance(content, frozenset):
+            return self._conjoined(content)
+        if isinstance(content, Negated):
+            return self._negated(content.node)
+        return self._of_value(content)
+
+    def _negated(self, node: int) -> Call[Shapes]:
+        return self.complement((yield self.wanted(node)))
+
+    def _conjoined(self, members: frozenset[int]) -> Call[Shapes]:
+        result = self.everything
+        for member in sorted(members):
+            result = self.intersect(result, (yield self.wanted(member)))
+        return result
+
+    def _of_value(self, content: Value) -> Call[Shapes]:
+        yield from ()
+        return self.value_shapes(content.value, content.pointer)
+
+    def value_shapes(self, value: object, pointer: str) -> Shapes:
+        """Return the shapes of exactly one JSON value."""
+        self.spend(1)
+        if value is None:
+            return Shapes(null=True)
+        if isinstance(value, bool):
+            return Shapes(booleans=frozenset((value,)))
+        if isinstance(value, int | float):
+            return Shapes(numbers=(point(exact(value, pointer)),))
+        if isinstance(value, str):
+            return Shapes(strings=self.body(value, pointer))
+        if isinstance(value, list):
+            items = tuple(self.value(v, child_pointer(pointer, i)) for i, v in enumerate(value))
+            return Shapes(arrays=(ArrayShape(items, self.FALSE, len(items), len(items)),))
+        if isinstance(value, dict):
+            members = {k: self.value(v, child_pointer(pointer, k)) for k, v in value.items()}
+            rules = [Rule(KeyClass(name), node) for name, node in members.items()]
+            rules.append(Rule(KeyClass(without=frozenset(members)), self.FALSE))
+            return Shapes(objects=(ObjectShape(tuple(rules), frozenset(members)),))
+        raise InvalidGrammarError(f"{value!r} is not a JSON value", pointer=pointer)
+
+    def body(self, text: str, pointer: str) -> int:
+        """Return the spellings of one string, refusing what UTF-8 cannot hold."""
+        try:
+            return self.text.body(text)
+        except UnicodeEncodeError:
+            raise InvalidGrammarError(
+                f"{text!r} holds a lone surrogate, which no text can contain", pointer=pointer
+            ) from None
+
+    def spend(self, work: int) -> None:
+        """Count work; raises GrammarTooLargeError when the fuel is gone."""
+        self.fuel -= work
+        if self.fuel < 0:
+            raise GrammarTooLargeError("shapes to normalise", FUEL, FUEL - self.fuel)
+
+    def intersect(self, first: Shapes, second: Shapes) -> Shapes:
+        """Return the values that belong to both."""
+        if first is self.everything:
+            return second
+        if second is self.everything:
+            return first
+        self.spend(first.size * second.size)
+        both = self.conjunction
+        return Shapes(
+            null=first.null and second.null,
+            booleans=first.booleans & second.booleans,
+            numbers=distinct(a.intersect(b) for a in first.numbers for b in second.numbers),
+            strings=self._both_strings(first.strings, second.strings),
+            arrays=tuple(a.intersect(b, both) for a in first.arrays for b in second.arrays),
+            objects=self._both_objects(first.objects, second.objects),
+        )
+
+    def _both_objects(
+        self, first: Iterable[ObjectShape], second: Iterable[ObjectShape]
+    ) -> tuple[ObjectShape, ...]:
+        """Return the pairwise intersections that are not empty at first sight.
+
+        If one of them adds nothing to its first part, the others of that part are in it and go.
+        """
+        found: dict[ObjectShape, None] = {}
+        for shape in first:
+            pairs = [shape.intersect(other) for other in second]
+            kept = [shape] if shape in pairs else [p for p in pairs if not self._is_void(p)]
+            found.update(dict.fromkeys(kept))
+        return tuple(found)
+
+    def is_void(self, shapes: Shapes) -> bool:
+        """Return whether a set is empty at first sight; False where it takes more to tell."""
+        return not (
+            shapes.null
+            or shapes.booleans
+            or not all(numbers.is_void() for numbers in shapes.numbers)
+            or not self.terms.is_empty(shapes.strings)
+            or not all(self._is_void_array(array) for array in shapes.arrays)
+            or not all(self._is_void(shape) for shape in shapes.objects)
+        )
+
+    def _is_void_array(self, shape: ArrayShape) -> bool:
+        crossed = shape.high is not None and shape.high < shape.low
+        return crossed or any(shape.item(i) == self.FALSE for i in range(min(shape.low, 16)))
+
+    def _is_void_node(self, node: int) -> bool:
+        """Look at the shapes of a node, unless they depend on what is being normalised now."""
+        self._peeks += 1
+        before = set(self._open)
+        try:
+            return self._peeks <= MOST_PEEKS and self.is_void(self.shapes(node))
+        except CircleError:
+            self._open = before
+            return False
+        finally:
+            self._peeks -= 1
+
+    def _is_void(self, shape: ObjectShape) -> bool:
+        """Return whether an object shape is empty at first sight: a required value has no value."""
+        if shape.high is not None and (shape.high < len(shape.required) or shape.high < shape.low):
+            return True
+        never = [rule.keys for rule in shape.rules if rule.node == self.FALSE]
+        if any(keys.name in shape.required for keys in never):
+            return True
+        if any(
+            keys.name is None and covers(self.terms, keys, name)
+            for keys in never
+            for name in shape.required
+        ):
+            return True
+        return any(self._is_void_node(node) for node in self._narrowed(shape))
+
+    def _narrowed(self, shape: ObjectShape) -> Iterator[int]:
+        """Yield the values of required names that more than one rule speaks of."""
+        rules: dict[str, list[int]] = {}
+        for rule in shape.rules:
+            if rule.keys.name in shape.required:
+                rules.setdefault(rule.keys.name or "", []).append(rule.node)
+        for nodes in rules.values():
+            if len(nodes) > 1:
+                node = self.TRUE
+                for more in nodes:
+                    node = self.conjunction(node, more)
+                yield node
+
+    def plain_names(self, node: int) -> Call[Shapes]:
+        """Return the shapes of a place with strings as plain UTF-8, which property names are."""
+        plain = self._plain_graph()
+        return plain.wanted(self._plain_node(node))
+
+    def plain_shapes(self, node: int) -> Shapes:
+        """Return the same outside of a generator."""
+        return self._plain_graph().shapes(self._plain_node(node))
+
+    def _plain_graph(self) -> SchemaGraph:
+        if self._plain is None:
+            self._plain = SchemaGraph(self.source, PlainText(self.terms), self._read)
+        return self._plain
+
+    def _plain_node(self, node: int) -> int:
+        """Return the node of the plain graph that says the same."""
+        plain, content = self._plain_graph(), self._content[node]
+        if isinstance(content, Place):
+            return plain.place(content)
+        if isinstance(content, Value):
+            return plain.value(content.value, content.pointer)
+        if isinstance(content, Negated):
+            return plain.negation(self._plain_node(content.node))
+        result = self.TRUE
+        for member in content:
+            result = plain.conjunction(result, self._plain_node(member))
+        return result
+
+    def complement(self, shapes: Shapes) -> Shapes:
+        """Return the values that do not belong to `shapes`."""
+        everything, true = self.everything, self.TRUE
+        result = replace(
+            everything,
+            null=not shapes.null,
+            booleans=everything.booleans - shapes.booleans,
+            strings=self._other_strings(shapes.strings),
+        )
+        for numbers in shapes.numbers:
+            rest = Shapes(numbers=tuple(numbers.complement()))
+            result = self.intersect(result, replace(everything, numbers=rest.numbers))
+        for array in shapes.arrays:
+            arrays = tuple(array.complement(true, self.negation))
+            result = self.intersect(result, replace(everything, arrays=arrays))
+        for shape in shapes.objects:
+            objects = tuple(shape.complement(true, self.negation))
+            result = self.intersect(result, replace(everything, objects=objects))
+        return result
+
+    def _other_strings(self, strings: int) -> int:
+        if strings == self.text.any_body:
+            return self.terms.EMPTY
+        if strings == self.terms.EMPTY:
+            return self.text.any_body
+        return self.terms.intersect((self.text.any_body, self.terms.complement(strings)))
+
+    def _both_strings(self, first: int, second: int) -> int:
+        if first == self.text.any_body:
+            return second
+        if second == self.text.any_body:
+            return first
+        return self.terms.intersect((first, second))
+
+    def union(self, parts: list[Shapes]) -> Shapes:
+        """Return the values that belong to any of the parts."""
+        if len(parts) == 1:
+            return parts[0]
+        self.spend(sum(part.size for part in parts))
+        strings = {part.strings for part in parts}
+        any_body = self.text.any_body
+        return Shapes(
+            null=any(part.null for part in parts),
+            booleans=frozenset().union(*(part.booleans for part in parts)),
+            numbers=distinct(n for part in parts for n in part.numbers),
+            strings=any_body if any_body in strings else self.terms.union(strings),
+            arrays=tuple(shape for part in parts for shape in part.arrays),
+            objects=tuple(shape for part in parts for shape in part.objects),
+        )

@@ -1,0 +1,172 @@
+"""What becomes of every keyword: enforced, an annotation, or refused by name.
+
+`read_place` is what the schema graph calls for a place. Keywords that limit one type are in
+`keyword_limits`; those that combine schemas are here, they ask for the shapes of other nodes. A
+keyword that the standard knows and neither table has is refused; one that no draft knows is an
+annotation and reported as such.
+
+Sources: JSON Schema Core 2020-12 section 10.2, Validation 2020-12 sections 6 to 9; up to draft 7 a
+`$ref` overrides its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from ...schemas.errors import InvalidGrammarError, UnsupportedGrammarError
+from ..terms.trampoline import Call
+from ..text.numbers import WHOLE, NumberSet
+from .graph import SchemaGraph
+from .keyword_limits import LIMITS, OBJECT_KEYWORDS, read_object
+from .keyword_logic import read_logic, schemas_in
+from .reading import Reading, Schema, brief
+from .shapes import ArrayShape, Shapes
+from .source import Dialect, Place
+
+Status = Literal["enforced", "annotation"]
+ANNOTATIONS = frozenset(
+    """title description default examples example deprecated readOnly writeOnly $comment
+    contentEncoding contentMediaType contentSchema $schema $defs definitions $vocabulary
+    """.split()  # noqa: SIM905 - a table of words reads better
+)
+REFUSED = frozenset(["unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"])
+FORMATS = frozenset(
+    """date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri
+    uri-reference iri iri-reference uri-template uuid json-pointer relative-json-pointer regex
+    """.split()  # noqa: SIM905
+)
+GENERAL = frozenset(
+    """type enum const $ref anyOf allOf oneOf not if then else dependentRequired dependentSchemas
+    dependencies propertyNames
+    """.split()  # noqa: SIM905
+)
+TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+
+
+def read_place(
+    graph: SchemaGraph, place: Place, report: Callable[[str, str, Status], None], *, formats: bool
+) -> Call[Shapes]:
+    """Turn the keywords of one place into shapes, yielding the nodes whose shapes are needed.
+
+    `report(pointer, keyword, status)` is called for each keyword. Raises GrammarError.
+    """
+    schema = place.schema
+    if not isinstance(schema, dict):
+        raise InvalidGrammarError(
+            f"a schema must be an object or a boolean, got {brief(schema)}", pointer=place.pointer
+        )
+    reading = Reading(
+        graph, place, _in_force(graph, schema), graph.everything, ArrayShape((), graph.TRUE)
+    )
+    for keyword in schema:
+        report(reading.pointer(keyword), keyword, _status(reading, keyword, formats=formats))
+    _read_types(reading)
+    yield from _read_combinations(reading)
+    return reading.shapes
+
+
+def _in_force(graph: SchemaGraph, schema: Schema) -> Schema:
+    """Return the keywords that count: up to draft 7, `$ref` overrides all its siblings."""
+    if "$ref" in schema and graph.source.dialect <= Dialect.DRAFT7:
+        return {"$ref": schema["$ref"]}
+    return schema
+
+
+def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
+    """Return "enforced" or "annotation"; raises UnsupportedGrammarError for a refused keyword."""
+    value = reading.schema.get(keyword)
+    pointer = reading.pointer(keyword)
+    if keyword not in reading.schema or keyword in ANNOTATIONS:
+        return "annotation"
+    if keyword in ("$id", "id"):
+        return _identifier_status(reading, keyword, value)
+    if keyword == "format":
+        if formats and isinstance(value, str) and value in FORMATS:
+            raise UnsupportedGrammarError(
+                "format",
+                f"{value!r} is not enforced yet; pass assert_format=False to make it an annotation",
+                pointer=pointer,
+            )
+        return "annotation"
+    if keyword in REFUSED and not reading.is_foreign(keyword):
+        raise UnsupportedGrammarError(keyword, "this keyword is not enforced yet", pointer=pointer)
+    known = keyword in LIMITS or keyword in OBJECT_KEYWORDS or keyword in GENERAL
+    return "enforced" if known and not reading.is_foreign(keyword) else "annotation"
+
+
+def _identifier_status(reading: Reading, keyword: str, value: object) -> Status:
+    draft4 = reading.graph.source.dialect is Dialect.DRAFT4
+    if (keyword == "id") != draft4 or not isinstance(value, str):
+        return "annotation"
+    if reading.place.pointer and not value.startswith("#"):
+        raise UnsupportedGrammarError(
+            keyword,
+            "an identifier inside the document changes what references mean; not enforced yet",
+            pointer=reading.pointer(keyword),
+        )
+    return "annotation"
+
+
+def _read_types(reading: Reading) -> None:
+    """Apply the keywords that need no other node: type, enum, const and the limits of each type."""
+    everything = reading.graph.everything
+    for keyword, limit in LIMITS.items():
+        if reading.has(keyword):
+            limit(reading, keyword)
+    if reading.array != everything.arrays[0]:
+        reading.narrow(replace(everything, arrays=(reading.array,)))
+    if OBJECT_KEYWORDS & reading.schema.keys():
+        read_object(reading)
+    if "type" in reading.schema:
+        reading.narrow(_typed(reading))
+    if "enum" in reading.schema:
+        reading.narrow(_enumerated(reading))
+    if reading.has("const"):
+        value = reading.schema["const"]
+        reading.narrow(reading.graph.value_shapes(value, reading.pointer("const")))
+
+
+def _typed(reading: Reading) -> Shapes:
+    value = reading.schema["type"]
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if name not in TYPES:
+            raise reading.invalid("type", f"one or a list of {', '.join(TYPES)}")
+    everything = reading.graph.everything
+    numbers = (NumberSet(),) if "number" in names else (NumberSet(step=WHOLE),)
+    return Shapes(
+        null="null" in names,
+        booleans=everything.booleans if "boolean" in names else frozenset(),
+        numbers=numbers if "number" in names or "integer" in names else (),
+        strings=everything.strings if "string" in names else 0,
+        arrays=everything.arrays if "array" in names else (),
+        objects=everything.objects if "object" in names else (),
+    )
+
+
+def _enumerated(reading: Reading) -> Shapes:
+    values = reading.schema["enum"]
+    if not isinstance(values, list):
+        raise reading.invalid("enum", "an array")
+    graph = reading.graph
+    parts = [graph.value_shapes(v, reading.pointer("enum", i)) for i, v in enumerate(values)]
+    return graph.union(parts) if parts else Shapes()
+
+
+def _read_combinations(reading: Reading) -> Call[Shapes]:
+    """Apply the keywords that refer to other schemas for the same value."""
+    graph = reading.graph
+    if "$ref" in reading.schema:
+        target = graph.source.resolve(reading.schema["$ref"], reading.pointer("$ref"))
+        reading.narrow((yield graph.wanted(graph.place(target))))
+    for index, schema in enumerate(schemas_in(reading, "allOf")):
+        reading.narrow((yield graph.wanted(reading.node("allOf", index, schema=schema))))
+    branches = []
+    for index, schema in enumerate(schemas_in(reading, "anyOf")):
+        branches.append((yield graph.wanted(reading.node("anyOf", index, schema=schema))))
+    if branches:
+        reading.narrow(graph.union(branches))
+    yield from read_logic(reading)
+    return reading.shapes

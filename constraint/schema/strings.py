@@ -1,0 +1,55 @@
+"""Strings of a schema in two spellings: as in a JSON text, and plain, to reason about names."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..regex.compiler import Alphabet
+from ..regex.utf8 import Utf8Alphabet
+from ..terms.terms import Terms
+from .shapes import KeyClass
+
+
+class SchemaText(Protocol):
+    """How strings are spelled: in a JSON text, or plain."""
+
+    terms: Terms
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The spellings of characters."""
+        ...
+
+    @property
+    def any_body(self) -> int:
+        """The spellings of all texts."""
+        ...
+
+    def body(self, text: str) -> int:
+        """Return the spellings of one text."""
+        ...
+
+
+class PlainText:
+    """Strings as plain UTF-8, the form in which names are reasoned about."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.alphabet = Utf8Alphabet(terms)
+        self.any_body = terms.repeat(self.alphabet.any_char, 0, None)
+
+    def body(self, text: str) -> int:
+        """Return the UTF-8 of one text."""
+        return self.terms.literal(text.encode())
+
+
+def covers(terms: Terms, keys: KeyClass, name: str) -> bool:
+    """Return whether a class of names has `name`."""
+    if keys.name is not None:
+        return keys.name == name
+    text = name.encode()
+    return (
+        name not in keys.without
+        and all(terms.accepts(pattern.plain, text) for pattern in keys.inside)
+        and not any(terms.accepts(pattern.plain, text) for pattern in keys.outside)
+    )

@@ -1,0 +1,1 @@
+"""Sets of byte strings as terms: built, stepped, searched, measured."""

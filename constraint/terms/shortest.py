@@ -1,0 +1,177 @@
+"""Shortest texts: how long one is, and one of them.
+
+Lengths are computed from the parts (a concatenation adds, a union takes the least); only
+intersections and complements are searched breadth first, and those are regular and small. The text
+itself is then read off by always taking the part with the least length.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ...schemas.errors import GrammarTooLargeError
+from .arena import Kind
+from .terms import Terms
+
+INFINITE = 1 << 62
+TEXT_LIMIT = 1 << 24
+
+
+class Shortest:
+    """Shortest texts of the terms of one arena."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self._lengths: dict[int, int] = {}
+        self._searched: dict[int, bytes] = {}
+
+    def length(self, term: int) -> int:
+        """Return the number of bytes of a shortest text, `INFINITE` if there is none."""
+        stack = [term]
+        while stack:
+            top = stack[-1]
+            missing = [part for part in self._parts(top) if part not in self._lengths]
+            if top in self._lengths or not missing:
+                stack.pop()
+                if top not in self._lengths:
+                    self._lengths[top] = min(self._combine(top), INFINITE)
+            else:
+                stack.extend(missing)
+        return self._lengths[term]
+
+    def _parts(self, term: int) -> tuple[int, ...]:
+        node = self.terms.nodes[term]
+        if node[0] is Kind.CONCAT:
+            return node[1:]
+        if node[0] is Kind.UNION:
+            return node[1]  # type: ignore[no-any-return]
+        if node[0] in (Kind.REPEAT, Kind.LEXEME):
+            return (node[1],)
+        return ()
+
+    def _combine(self, term: int) -> int:
+        node, known = self.terms.nodes[term], self._lengths
+        kind = node[0]
+        if kind is Kind.EMPTY:
+            return INFINITE
+        if kind is Kind.LITERAL:
+            return len(node[1])
+        if kind is Kind.CONCAT:
+            return known[node[1]] + known[node[2]]
+        if kind is Kind.UNION:
+            return min(known[member] for member in node[1])
+        if kind is Kind.REPEAT:
+            return node[2] * known[node[1]] if node[2] else 0
+        if kind is Kind.LEXEME:
+            return known[node[1]]
+        if kind is Kind.REFERENCE:
+            return self._reference_length(term)
+        if kind is Kind.CAPTURE:
+            text, rest = self._captured(node)
+            return len(text) + self.length(rest)
+        if kind is Kind.BYTES:
+            return 1
+        return 0 if self.terms.nullable(term) else self._searched_length(term)
+
+    def _reference_length(self, term: int) -> int:
+        _, owner, key = self.terms.nodes[term]
+        return int(owner.min_length(key))
+
+    def _searched_length(self, term: int) -> int:
+        return INFINITE if self.terms.is_empty(term) else len(self._search(term))
+
+    def _search(self, term: int) -> bytes:
+        """Return a shortest text of a term that is not empty, breadth first over its rows."""
+        known = self._searched.get(term)
+        if known is None:
+            known = self._searched[term] = self.first_text(term, lambda text: True)
+        return known
+
+    def first_text(self, term: int, wanted: Callable[[bytes], bool]) -> bytes:
+        """Return a shortest text that is `wanted`; more than one text a state is tried.
+
+        Each byte set is tried by its lowest printable byte and its lowest byte; where texts are
+        turned down, states are visited again with other bytes.
+        """
+        width = 1
+        while True:
+            found = self._first_text(term, wanted, width)
+            if found is not None:
+                return found
+            if width > 1 << 12:
+                raise GrammarTooLargeError("texts to try for a shortest one", 1 << 12, width)
+            width *= 4
+
+    def _first_text(self, term: int, wanted: Callable[[bytes], bool], width: int) -> bytes | None:
+        visits: dict[int, int] = {}
+        queue = deque([(term, b"")])
+        while queue:
+            top, text = queue.popleft()
+            if self.terms.nullable(top) and wanted(text):
+                return text
+            for mask, successor in self.terms.row(top):
+                for byte in _bytes_of(mask, width):
+                    if visits.get(successor, 0) < width:
+                        visits[successor] = visits.get(successor, 0) + 1
+                        queue.append((successor, text + bytes([byte])))
+        return None
+
+    def _captured(self, node: tuple[object, ...]) -> tuple[bytes, int]:
+        """Return a shortest text of a capture's head after which something may follow, and that."""
+        _, head, owner, key, text = node
+        empty = self.terms.EMPTY
+
+        def goes_on(more: bytes) -> bool:
+            return owner.finish(key, text + more) != empty  # type: ignore[attr-defined, no-any-return, operator]
+
+        more = self.first_text(head, goes_on)  # type: ignore[arg-type]
+        return more, owner.finish(key, text + more)  # type: ignore[attr-defined, operator]
+
+    def text(self, term: int) -> bytes:
+        """Return a shortest text; raises GrammarTooLargeError past 16 MiB."""
+        if self.length(term) > TEXT_LIMIT:
+            raise GrammarTooLargeError("bytes in its shortest text", TEXT_LIMIT, self.length(term))
+        pieces: list[bytes] = []
+        stack = [term]
+        while stack:
+            top = stack.pop()
+            node = self.terms.nodes[top]
+            kind = node[0]
+            if kind is Kind.LITERAL:
+                pieces.append(node[1])
+            elif kind is Kind.BYTES:
+                pieces.append(bytes([_bytes_of(node[1], 1)[0]]))
+            elif kind is Kind.CONCAT:
+                stack.extend((node[2], node[1]))
+            elif kind is Kind.UNION:
+                stack.append(min(node[1], key=self.length))
+            elif kind is Kind.REPEAT:
+                stack.extend([node[1]] * node[2])
+            elif kind is Kind.LEXEME:
+                stack.append(node[1])
+            elif kind is Kind.REFERENCE:
+                stack.append(node[1].expand(node[2]))
+            elif kind is Kind.CAPTURE:
+                more, rest = self._captured(node)
+                pieces.append(more)
+                stack.append(rest)
+            elif not self.terms.nullable(top):
+                pieces.append(self._search(top))
+        return b"".join(pieces)
+
+
+def _bytes_of(mask: int, most: int) -> list[int]:
+    """Return up to `most` bytes of a set, letters and digits first."""
+    order = (mask & _PREFERRED, mask & _PRINTABLE & ~_PREFERRED, mask & ~_PRINTABLE)
+    found: list[int] = []
+    for part in order:
+        while part and len(found) < most:
+            bit = part & -part
+            found.append(bit.bit_length() - 1)
+            part ^= bit
+    return found
+
+
+_PRINTABLE = sum(1 << byte for byte in range(0x20, 0x7F))
+_PREFERRED = sum(1 << byte for byte in b"0123456789abcdefghijklmnopqrstuvwxyz")

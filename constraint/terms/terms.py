@@ -1,0 +1,236 @@
+"""Terms with derivatives: every term is a state of a lazily built automaton.
+
+`row(term)` is the derivative by every byte at once; the successors are terms again, so walking rows
+is running the automaton, and nothing is built that is not visited. Rows are computed bottom up from
+the rows of the parts with a work list instead of recursion, so no grammar is deep enough to exhaust
+the stack.
+
+Emptiness matters: a successor from which no text can be completed would be a dead end for whoever
+walks there. Terms without intersection and complement are never empty unless they are `EMPTY`; for
+the others the derivative graph is searched for an accepting term, and `row` leaves the empty
+successors out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from ...schemas.errors import GrammarTooLargeError
+from .arena import CaptureOwner, Kind, TermArena
+from .rows import Row, complement_row, gather, intersect_rows, literal_row, union_rows
+
+SEARCH_LIMIT = 50_000
+
+
+class Terms(TermArena):
+    """An arena whose terms can be stepped, tested and searched.
+
+    `search_limit` bounds the rows that one emptiness search may compute; past it
+    `GrammarTooLargeError` is raised.
+    """
+
+    def __init__(self, *, search_limit: int = SEARCH_LIMIT) -> None:
+        super().__init__()
+        self.search_limit = search_limit
+        self._raw: dict[int, Row] = {}
+        self._rows: dict[int, Row] = {}
+        self._empty: dict[int, bool] = {}
+
+    def row(self, term: int) -> Row:
+        """Return the disjoint (byte mask, successor) pairs of `term`; every successor is alive."""
+        row = self._rows.get(term)
+        if row is None:
+            row = self._raw_row(term)
+            if not all(self._certain[successor] for _, successor in row):
+                row = tuple(pair for pair in row if not self.is_empty(pair[1]))
+            self._rows[term] = row
+        return row
+
+    def step(self, term: int, byte: int) -> int:
+        """Return the successor of `term` by `byte`, `EMPTY` if there is none."""
+        if self.begins_with_capture(term):
+            return self._step_capture(self.nodes[term], byte)
+        bit = 1 << byte
+        for mask, successor in self.row(term):
+            if mask & bit:
+                return successor
+        return self.EMPTY
+
+    def begins_with_capture(self, term: int) -> bool:
+        """Return whether a capture may be the first thing in a term; references are looked into."""
+        if self._captures[term]:
+            return True
+        node = self.nodes[term]
+        if node[0] is Kind.CONCAT:
+            node = self.nodes[node[1]]
+        return node[0] is Kind.REFERENCE and bool(self._captures[node[1].expand(node[2])])
+
+    def accepts(self, term: int, text: bytes) -> bool:
+        """Return whether the whole `text` is in the language."""
+        return self._nullable[self.walk(term, text)]
+
+    def walk(self, term: int, text: bytes) -> int:
+        """Return the term that is left after `text`, `EMPTY` if `text` is no viable prefix."""
+        for byte in text:
+            if term == self.EMPTY:
+                break
+            term = self.step(term, byte)
+        return term
+
+    def _step_capture(self, node: tuple[Any, ...], byte: int) -> int:
+        """Step a term that begins with a capture; its row would hold a successor for each byte."""
+        if node[0] is Kind.REFERENCE:
+            return self.step(node[1].expand(node[2]), byte)
+        if node[0] is Kind.UNION:
+            return self.union([self.step(member, byte) for member in node[1]])
+        if node[0] is Kind.CONCAT:
+            return self._concat2(self.step(node[1], byte), node[2])
+        _, head, owner, key, text = node
+        rest = self.step(head, byte)
+        return rest and self._captured(rest, owner, key, text + bytes([byte]))
+
+    def _captured(self, rest: int, owner: CaptureOwner, key: Hashable, text: bytes) -> int:
+        if rest == self.EPSILON:
+            return owner.finish(key, text)
+        return self.capture(rest, owner, key, text)
+
+    def _raw_row(self, term: int) -> Row:
+        """Return the row before empty successors are left out."""
+        row = self._raw.get(term)
+        if row is not None:
+            return row
+        stack = [term]
+        while stack:
+            top = stack[-1]
+            missing = [part for part in self._row_parts(top) if part not in self._raw]
+            if top in self._raw or not missing:
+                stack.pop()
+                if top not in self._raw:
+                    self._raw[top] = self._combine(top)
+            else:
+                stack.extend(missing)
+        return self._raw[term]
+
+    def _row_parts(self, term: int) -> tuple[int, ...]:
+        """Return the terms whose rows the row of `term` is made of."""
+        node = self.nodes[term]
+        kind = node[0]
+        if kind is Kind.CONCAT:
+            return node[1:] if self._nullable[node[1]] else (node[1],)
+        if kind is Kind.UNION or kind is Kind.INTERSECT:
+            return node[1]  # type: ignore[no-any-return]
+        if kind is Kind.REFERENCE:
+            return (node[1].expand(node[2]),)
+        if kind >= Kind.REPEAT:
+            return (node[1],)
+        return ()
+
+    def _combine(self, term: int) -> Row:
+        """Return the row of `term` from the rows of its parts, which are known."""
+        node, raw = self.nodes[term], self._raw
+        kind = node[0]
+        if kind is Kind.LITERAL:
+            return literal_row(node[1][0], self.literal(node[1][1:]))
+        if kind is Kind.CONCAT:
+            return self._concat_row(node[1], node[2])
+        if kind is Kind.BYTES:
+            return ((node[1], self.EPSILON),)
+        if kind is Kind.UNION:
+            return union_rows([raw[member] for member in node[1]], self.union)
+        if kind is Kind.REPEAT:
+            return self._repeat_row(*node[1:])
+        if kind is Kind.INTERSECT:
+            return intersect_rows([raw[member] for member in node[1]], self.intersect)
+        if kind is Kind.COMPLEMENT:
+            return complement_row(raw[node[1]], self.complement, self.ALL)
+        if kind is Kind.LEXEME:
+            return gather((mask, self.lexeme(rest)) for mask, rest in raw[node[1]])
+        if kind is Kind.REFERENCE:
+            return raw[node[1].expand(node[2])]
+        if kind is Kind.CAPTURE:
+            return gather(self._capture_pairs(*node[1:]))
+        return ()
+
+    def _concat_row(self, head: int, tail: int) -> Row:
+        row = gather((mask, self._concat2(rest, tail)) for mask, rest in self._raw[head])
+        if not self._nullable[head]:
+            return row
+        return union_rows([row, self._raw[tail]], self.union)
+
+    def _repeat_row(self, inner: int, low: int, high: int | None) -> Row:
+        again = self.repeat(inner, max(low - 1, 0), None if high is None else high - 1)
+        return gather((mask, self._concat2(rest, again)) for mask, rest in self._raw[inner])
+
+    def _capture_pairs(
+        self, head: int, owner: CaptureOwner, key: Hashable, text: bytes
+    ) -> Iterator[tuple[int, int]]:
+        """Yield one pair a byte: the text, and so the successor, differs for each of them."""
+        for mask, rest in self._raw[head]:
+            while mask and not self.is_empty(rest):
+                bit = mask & -mask
+                byte = bit.bit_length() - 1
+                yield bit, self._captured(rest, owner, key, text + bytes([byte]))
+                mask ^= bit
+
+    def is_empty(self, term: int) -> bool:
+        """Return whether no text at all is in the language."""
+        if self._certain[term]:
+            return term == self.EMPTY
+        node = self.nodes[term]
+        if node[0] is Kind.CONCAT:
+            return self.is_empty(node[1]) or self.is_empty(node[2])
+        if node[0] is Kind.UNION:
+            return all(self.is_empty(member) for member in node[1])
+        if node[0] is Kind.LEXEME or (node[0] is Kind.REPEAT and node[2]):
+            return self.is_empty(node[1])
+        known = self._empty.get(term)
+        return self._search(term) if known is None else known
+
+    def living_lexeme(self, inner: int) -> int:
+        """Return `lexeme(inner)` known not to be empty, or `EMPTY` if it is.
+
+        What follows a lexeme is long; this spares every later step the question for the tail.
+        """
+        if self.is_empty(inner):
+            return self.EMPTY
+        lexeme = self.lexeme(inner)
+        self._certain[lexeme] = True
+        return lexeme
+
+    def _search(self, term: int) -> bool:
+        """Look for an accepting term among the derivatives of `term`, depth first."""
+        came_from: dict[int, int] = {term: term}
+        stack = [term]
+        while stack:
+            top = stack.pop()
+            if self._proves_alive(top):
+                self._mark_alive(top, came_from)
+                return False
+            if len(came_from) > self.search_limit:
+                raise GrammarTooLargeError(
+                    "states to decide whether any text matches", self.search_limit, len(came_from)
+                )
+            for _, successor in reversed(self._raw_row(top)):
+                if successor not in came_from and not self._proves_empty(successor):
+                    came_from[successor] = top
+                    if self._proves_alive(successor):
+                        self._mark_alive(successor, came_from)
+                        return False
+                    stack.append(successor)
+        for dead in came_from:
+            self._empty[dead] = True
+        return True
+
+    def _proves_alive(self, term: int) -> bool:
+        if self._nullable[term] or self._empty.get(term) is False:
+            return True
+        return self._certain[term] and term != self.EMPTY
+
+    def _proves_empty(self, term: int) -> bool:
+        return term == self.EMPTY or self._empty.get(term) is True
+
+    def _mark_alive(self, term: int, came_from: dict[int, int]) -> None:
+        while self._empty.get(term) is None:
+            self._empty[term] = False
+            term = came_from[term]

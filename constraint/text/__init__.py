@@ -1,0 +1,1 @@
+"""How JSON values are written down: the style, strings, numbers."""
