@@ -8,19 +8,21 @@ refused here, so a `Grammar` in hand never fails later for its content.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from ..schemas.errors import InvalidGrammarError, UnsatisfiableGrammarError
 from ..schemas.grammar import JsonGrammar, parse_grammar
+from .language.describe import REGEX_WORDS, describe
 from .language.json_language import JsonLanguage
 from .language.productivity import Productivity
 from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
+from .schema.dialects import Draft
+from .schema.documents import Documents
 from .schema.graph import SchemaGraph
 from .schema.keywords import Status, read_place
-from .schema.source import Dialect, SchemaSource
+from .schema.source import SchemaSource
 from .terms.shortest import INFINITE, Shortest
 from .terms.terms import Terms
 from .text.json_text import JsonText
@@ -49,10 +51,12 @@ class Grammar:
         start: int,
         shortest: Shortest,
         report: tuple[KeywordReport, ...],
+        schema: tuple[JsonLanguage, int] | None = None,
     ) -> None:
         self.terms = terms
         self.start = start
         self.report = report
+        self.schema = schema  # what the terms were made from, and its root node
         self.lock = threading.RLock()
         self.shortest_texts = shortest
 
@@ -74,6 +78,11 @@ class Grammar:
         with self.lock:
             return self.shortest_texts.text(self.start)
 
+    def describe(self) -> tuple[str, ...]:
+        """Return what the grammar allows in words, a line for each fact; one for a regex."""
+        with self.lock:
+            return (REGEX_WORDS,) if self.schema is None else describe(*self.schema)
+
     @cached_property
     def min_bytes(self) -> int:
         """The length of a shortest text in bytes."""
@@ -85,12 +94,13 @@ def compile_grammar(
     grammar: object,
     *,
     style: TextStyle | None = None,
-    registry: Mapping[str, object] | None = None,
+    registry: Documents | None = None,
     assert_format: bool = True,
 ) -> Grammar:
     """Compile a `grammar` field: `{"type": "json" | "json_schema" | "regex", "value": ...}`.
 
-    `registry` maps URIs to documents that `$ref` may name. `assert_format=False` makes `format` an
+    `registry` maps URIs to documents that `$ref` may name (or is a `referencing.Registry`; it
+    is not asked to retrieve); nothing is ever fetched. `assert_format=False` makes `format` an
     annotation. Raises GrammarError: InvalidGrammarError (not a grammar), UnsupportedGrammarError (a
     keyword or construct that is not enforced), UnsatisfiableGrammarError (no text matches),
     GrammarTooLargeError (a counted limit). Cost: linear in the schema; the automaton comes later.
@@ -99,7 +109,8 @@ def compile_grammar(
     if parsed is None:
         raise InvalidGrammarError('a grammar of type "text" constrains nothing; leave it out')
     if isinstance(parsed, JsonGrammar):
-        return _compile_json(parsed.schema, style or TextStyle(), assert_format=assert_format)
+        style = style or TextStyle()
+        return _compile_json(parsed.schema, style, registry, assert_format=assert_format)
     return _compile_regex(parsed.pattern)
 
 
@@ -111,7 +122,9 @@ def _compile_regex(pattern: str) -> Grammar:
     return Grammar(terms, start, Shortest(terms), ())
 
 
-def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> Grammar:
+def _compile_json(
+    schema: object, style: TextStyle, registry: Documents | None, *, assert_format: bool
+) -> Grammar:
     terms = Terms()
     text = JsonText(terms, style)
     report: dict[KeywordReport, None] = {}
@@ -119,16 +132,18 @@ def _compile_json(schema: object, style: TextStyle, *, assert_format: bool) -> G
     def note(pointer: str, keyword: str, status: Status) -> None:
         report[KeywordReport(pointer, keyword, status)] = None
 
-    source = SchemaSource(schema)
+    source = SchemaSource(schema, registry)
     graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))
     shortest = Shortest(terms)
-    numbers = NumberText(terms, style, integral_floats=source.dialect > Dialect.DRAFT4)
+    numbers = NumberText(terms, style)
     productive = Productivity(graph, text, numbers, shortest)
     root = graph.place(source.root)
     if productive.visit(root) >= INFINITE:
         raise _unsatisfiable(graph, productive, root)
-    start = JsonLanguage(graph, numbers, productive).node(root)
-    return Grammar(terms, start, shortest, tuple(report))
+    if source.oldest is Draft.DRAFT4:
+        numbers = NumberText(terms, style, integral_floats=False)
+    language = JsonLanguage(graph, numbers, productive)
+    return Grammar(terms, language.node(root), shortest, tuple(report), (language, root))
 
 
 def _unsatisfiable(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,13 +19,14 @@ import typer
 from ..constraint.grammar import compile_grammar
 from ..constraint.text.style import TextStyle
 from ..schemas.errors import GrammarError, LockstitchError, ValidationError
-from .grammar_report import print_refusal, print_report
+from .grammar_report import judge, print_refusal, print_report
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch starts its threads
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Text that always matches its grammar."
 )
+EVERY_SPELLING = TextStyle("flexible", "any", "any")
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="file with a JSON Schema")]
 Regex = Annotated[str | None, typer.Option("--regex", help="regular expression for the whole text")]
 
@@ -53,6 +55,13 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValidationError(f"{path} cannot be read: {error}") from error
+
+
+def _text_in_question(text: str) -> bytes:
+    """Return the bytes of `--why`; `-` stands for standard input less its last line break."""
+    if text != "-":
+        return text.encode(errors="surrogateescape")
+    return typer.get_binary_stream("stdin").read().removesuffix(b"\n")
 
 
 def _standard_input() -> str:
@@ -174,16 +183,36 @@ def check_grammar(
     assert_format: Annotated[
         bool, typer.Option(help="formats are enforced, not annotations")
     ] = True,
+    why: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="say where and why this text leaves the language; - reads standard input, "
+            "less its last line break",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Say what becomes of a grammar: each keyword, the shortest text, or the first refusal."""
+    """Say what becomes of a grammar: each keyword, words, the shortest text, or the first refusal.
+
+    Exit code 0: the grammar compiles; 1: the text of --why is not in its language; 2: the grammar
+    or the call is refused.
+    """
     try:
         style = TextStyle(whitespace=whitespace)  # type: ignore[arg-type]
         grammar = _grammar(schema, regex)
         if grammar is None:
             raise ValidationError("give a grammar with --schema FILE or --regex PATTERN")
         compiled = compile_grammar(grammar, style=style, assert_format=assert_format)
-        print_report(compiled, as_json=as_json)
+        verdict = None
+        if why is not None:
+            free = partial(
+                compile_grammar, grammar, style=EVERY_SPELLING, assert_format=assert_format
+            )
+            verdict = judge(compiled, _text_in_question(why), free)
+        print_report(compiled, verdict, as_json=as_json)
+        if verdict is not None and not verdict.why.accepted:
+            raise typer.Exit(1)
     except GrammarError as error:
         source = regex if schema is None else None
         print_refusal(error, regex=source, schema=None if schema is None else _parsed(schema))

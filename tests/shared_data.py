@@ -29,6 +29,15 @@ def suite_groups(draft: str, *, optional: bool = False) -> Iterator[tuple[str, d
             yield path.stem, group
 
 
+def suite_remotes() -> dict[str, Any]:
+    """Return the documents that the suite's schemas refer to, by URI."""
+    folder = need(SHARED / "json-schema-test-suite" / "remotes")
+    return {
+        f"http://localhost:1234/{path.relative_to(folder).as_posix()}": json.loads(path.read_text())
+        for path in sorted(folder.rglob("*.json"))
+    }
+
+
 def real_schemas(name: str) -> Iterator[dict[str, Any]]:
     """Yield the records of one collection of real schemas with their instances."""
     with gzip.open(need(SHARED / "real" / f"{name}.jsonl.gz"), "rt") as lines:

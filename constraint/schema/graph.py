@@ -17,9 +17,10 @@ from dataclasses import replace
 from ...schemas.errors import GrammarTooLargeError, InvalidGrammarError
 from ..terms.trampoline import Call, run
 from ..text.numbers import NumberSet, point
+from .documents import child_pointer
 from .nodes import CircleError, Content, Negated, Value, distinct, exact
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes
-from .source import Place, SchemaSource, child_pointer
+from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, covers
 
 FUEL = 500_000
@@ -65,7 +66,7 @@ class SchemaGraph:
         self.any_name = plain.any_body
         self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
         for truth in (True, False):
-            self._intern(("always", truth), Place("", truth))
+            self._intern(("always", truth), replace(source.root, schema=truth))
 
     def _intern(self, key: Hashable, content: Content) -> int:
         found = self._ids.get(key)
@@ -80,11 +81,15 @@ class SchemaGraph:
             return self.TRUE
         if place.schema is False:
             return self.FALSE
-        return self._intern(("place", place.pointer), place)
+        return self._intern(("place", place.pointer, place.scope), place)
 
     def value(self, value: object, pointer: str) -> int:
         """Return the node of exactly one JSON value, which stands at `pointer`."""
         return self._intern(("value", pointer), Value(value, pointer))
+
+    def shaped(self, shapes: Shapes) -> int:
+        """Return the node of values that are described already."""
+        return self._intern(("shapes", shapes), shapes)
 
     def conjunction(self, first: int, second: int) -> int:
         """Return the node of the values that belong to both nodes."""
@@ -119,7 +124,7 @@ class SchemaGraph:
             content = self._content[member]
             if isinstance(content, Negated):
                 found.extend(self.pointers(content.node))
-            elif not isinstance(content, frozenset):
+            elif not isinstance(content, frozenset | Shapes):
                 found.append(content.pointer)
         return tuple(dict.fromkeys(found))
 
@@ -152,6 +157,8 @@ class SchemaGraph:
             return self._conjoined(content)
         if isinstance(content, Negated):
             return self._negated(content.node)
+        if isinstance(content, Shapes):
+            return self._described(content)
         return self._of_value(content)
 
     def _negated(self, node: int) -> Call[Shapes]:
@@ -162,6 +169,10 @@ class SchemaGraph:
         for member in sorted(members):
             result = self.intersect(result, (yield self.wanted(member)))
         return result
+
+    def _described(self, shapes: Shapes) -> Call[Shapes]:
+        yield from ()
+        return shapes
 
     def _of_value(self, content: Value) -> Call[Shapes]:
         yield from ()
@@ -310,6 +321,8 @@ class SchemaGraph:
             return plain.place(content)
         if isinstance(content, Value):
             return plain.value(content.value, content.pointer)
+        if isinstance(content, Shapes):
+            return plain.shaped(content)
         if isinstance(content, Negated):
             return plain.negation(self._plain_node(content.node))
         result = self.TRUE

@@ -20,10 +20,10 @@ from ...schemas.errors import (
 )
 from ..regex.compiler import compile_regex
 from ..text.numbers import Bound, NumberSet
+from .dialects import Draft
 from .nodes import exact
 from .reading import Reading
 from .shapes import Count, KeyClass, ObjectShape, Pattern, Rule
-from .source import Dialect
 
 
 def _count(reading: Reading, keyword: str) -> int:
@@ -69,7 +69,7 @@ def placed(error: GrammarError, pointer: str) -> GrammarError:
 def _limit_number(reading: Reading, keyword: str) -> None:
     schema = reading.schema
     value = schema[keyword]
-    draft4 = reading.graph.source.dialect is Dialect.DRAFT4
+    draft4 = reading.dialect.draft is Draft.DRAFT4
     if draft4 and isinstance(value, bool) and keyword.startswith("exclusive"):
         return  # a flag of draft 4, read together with minimum or maximum
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -85,7 +85,7 @@ def _limit_number(reading: Reading, keyword: str) -> None:
 
 def _limit_items(reading: Reading, keyword: str) -> None:
     value = reading.schema[keyword]
-    if isinstance(value, list) and reading.graph.source.dialect < Dialect.DRAFT2020:
+    if isinstance(value, list) and reading.dialect.draft < Draft.DRAFT2020:
         _limit_prefix(reading, keyword)
     else:
         reading.array = replace(reading.array, rest=reading.node(keyword, schema=value))

@@ -13,35 +13,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
-from ...schemas.errors import InvalidGrammarError, UnsupportedGrammarError
+from ...schemas.errors import UnsupportedGrammarError
 from ..terms.trampoline import Call
 from ..text.numbers import WHOLE, NumberSet
 from .graph import SchemaGraph
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, read_object
 from .keyword_logic import read_logic, schemas_in
-from .reading import Reading, Schema, brief
-from .shapes import ArrayShape, Shapes
-from .source import Dialect, Place
+from .reading import Reading, Schema
+from .shapes import Shapes
+from .source import Place
+from .unevaluated import read_unevaluated
 
 Status = Literal["enforced", "annotation"]
 ANNOTATIONS = frozenset(
     """title description default examples example deprecated readOnly writeOnly $comment
-    contentEncoding contentMediaType contentSchema $schema $defs definitions $vocabulary
+    contentEncoding contentMediaType contentSchema $schema $defs definitions $vocabulary $id
+    $anchor $dynamicAnchor $recursiveAnchor
     """.split()  # noqa: SIM905 - a table of words reads better
 )
-REFUSED = frozenset(["unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"])
 FORMATS = frozenset(
     """date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri
     uri-reference iri iri-reference uri-template uuid json-pointer relative-json-pointer regex
     """.split()  # noqa: SIM905
 )
 GENERAL = frozenset(
-    """type enum const $ref anyOf allOf oneOf not if then else dependentRequired dependentSchemas
-    dependencies propertyNames
+    """type enum const $ref $dynamicRef $recursiveRef anyOf allOf oneOf not if then else
+    dependentRequired dependentSchemas dependencies propertyNames unevaluatedItems
+    unevaluatedProperties
     """.split()  # noqa: SIM905
 )
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
@@ -52,26 +55,13 @@ def read_place(
 
     `report(pointer, keyword, status)` is called for each keyword. Raises GrammarError.
     """
-    schema = place.schema
-    if not isinstance(schema, dict):
-        raise InvalidGrammarError(
-            f"a schema must be an object or a boolean, got {brief(schema)}", pointer=place.pointer
-        )
-    reading = Reading(
-        graph, place, _in_force(graph, schema), graph.everything, ArrayShape((), graph.TRUE)
-    )
-    for keyword in schema:
+    reading = Reading.of(graph, place)
+    for keyword in cast(Schema, place.schema):
         report(reading.pointer(keyword), keyword, _status(reading, keyword, formats=formats))
     _read_types(reading)
     yield from _read_combinations(reading)
+    yield from read_unevaluated(reading)
     return reading.shapes
-
-
-def _in_force(graph: SchemaGraph, schema: Schema) -> Schema:
-    """Return the keywords that count: up to draft 7, `$ref` overrides all its siblings."""
-    if "$ref" in schema and graph.source.dialect <= Dialect.DRAFT7:
-        return {"$ref": schema["$ref"]}
-    return schema
 
 
 def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
@@ -80,8 +70,6 @@ def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
     pointer = reading.pointer(keyword)
     if keyword not in reading.schema or keyword in ANNOTATIONS:
         return "annotation"
-    if keyword in ("$id", "id"):
-        return _identifier_status(reading, keyword, value)
     if keyword == "format":
         if formats and isinstance(value, str) and value in FORMATS:
             raise UnsupportedGrammarError(
@@ -90,23 +78,8 @@ def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
                 pointer=pointer,
             )
         return "annotation"
-    if keyword in REFUSED and not reading.is_foreign(keyword):
-        raise UnsupportedGrammarError(keyword, "this keyword is not enforced yet", pointer=pointer)
     known = keyword in LIMITS or keyword in OBJECT_KEYWORDS or keyword in GENERAL
     return "enforced" if known and not reading.is_foreign(keyword) else "annotation"
-
-
-def _identifier_status(reading: Reading, keyword: str, value: object) -> Status:
-    draft4 = reading.graph.source.dialect is Dialect.DRAFT4
-    if (keyword == "id") != draft4 or not isinstance(value, str):
-        return "annotation"
-    if reading.place.pointer and not value.startswith("#"):
-        raise UnsupportedGrammarError(
-            keyword,
-            "an identifier inside the document changes what references mean; not enforced yet",
-            pointer=reading.pointer(keyword),
-        )
-    return "annotation"
 
 
 def _read_types(reading: Reading) -> None:
@@ -158,9 +131,10 @@ def _enumerated(reading: Reading) -> Shapes:
 def _read_combinations(reading: Reading) -> Call[Shapes]:
     """Apply the keywords that refer to other schemas for the same value."""
     graph = reading.graph
-    if "$ref" in reading.schema:
-        target = graph.source.resolve(reading.schema["$ref"], reading.pointer("$ref"))
-        reading.narrow((yield graph.wanted(graph.place(target))))
+    for keyword in REFERENCES:
+        if reading.has(keyword):
+            target = graph.source.resolve(keyword, reading.schema[keyword], reading.place)
+            reading.narrow((yield graph.wanted(graph.place(target))))
     for index, schema in enumerate(schemas_in(reading, "allOf")):
         reading.narrow((yield graph.wanted(reading.node("allOf", index, schema=schema))))
     branches = []

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from ...schemas.errors import InvalidGrammarError
 from ..text.numbers import NumberSet
+from .shapes import Shapes
 from .source import Place
 
 
@@ -31,7 +32,7 @@ class Value:
         self.pointer = pointer
 
 
-Content: TypeAlias = Place | Value | Negated | frozenset[int]
+Content: TypeAlias = Place | Value | Negated | Shapes | frozenset[int]
 
 
 def exact(value: float, pointer: str) -> Decimal:

@@ -5,24 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...schemas.errors import InvalidGrammarError
+from .dialects import Dialect, Draft
+from .documents import child_pointer
 from .graph import SchemaGraph
 from .shapes import ArrayShape, Shapes
-from .source import Dialect, Place, child_pointer
+from .source import Place
 
 Schema = dict[str, object]
-SINCE = {
-    "const": Dialect.DRAFT6,
-    "contains": Dialect.DRAFT6,
-    "propertyNames": Dialect.DRAFT6,
-    "if": Dialect.DRAFT7,
-    "dependentRequired": Dialect.DRAFT2019,
-    "dependentSchemas": Dialect.DRAFT2019,
-    "minContains": Dialect.DRAFT2019,
-    "maxContains": Dialect.DRAFT2019,
-    "unevaluatedItems": Dialect.DRAFT2019,
-    "unevaluatedProperties": Dialect.DRAFT2019,
-    "prefixItems": Dialect.DRAFT2020,
-}
 
 
 @dataclass(slots=True)
@@ -34,6 +23,23 @@ class Reading:
     schema: Schema
     shapes: Shapes
     array: ArrayShape
+
+    @classmethod
+    def of(cls, graph: SchemaGraph, place: Place) -> Reading:
+        """Begin to read a place. Raises InvalidGrammarError if no schema stands there."""
+        schema = place.schema
+        if not isinstance(schema, dict):
+            raise InvalidGrammarError(
+                f"a schema must be an object or a boolean, got {brief(schema)}",
+                pointer=place.pointer,
+            )
+        array = ArrayShape((), graph.TRUE)
+        return cls(graph, place, _in_force(place, schema), graph.everything, array)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The draft in which this place is written."""
+        return self.place.resource.dialect
 
     def pointer(self, *parts: object) -> str:
         """Return the pointer of something below this place."""
@@ -48,12 +54,16 @@ class Reading:
 
     def node(self, *parts: object, schema: object) -> int:
         """Return the node of a subschema."""
+        return self.graph.place(self.child(*parts, schema=schema))
+
+    def child(self, *parts: object, schema: object) -> Place:
+        """Return the place of a subschema."""
         pointer = self.pointer(*parts)
         if not isinstance(schema, dict | bool):
             raise InvalidGrammarError(
                 f"a schema must be an object or a boolean, got {brief(schema)}", pointer=pointer
             )
-        return self.graph.place(Place(pointer, schema))
+        return self.graph.source.below(self.place, pointer, schema)
 
     def narrow(self, shapes: Shapes) -> None:
         """Keep only the values that are in `shapes` too."""
@@ -65,10 +75,17 @@ class Reading:
 
     def is_foreign(self, keyword: str) -> bool:
         """Return whether the document's draft does not know the keyword yet, or no longer."""
-        dialect = self.graph.source.dialect
-        if keyword == "additionalItems":
-            return dialect >= Dialect.DRAFT2020
-        return dialect < SINCE.get(keyword, Dialect.DRAFT4)
+        return not self.dialect.knows(keyword)
+
+
+def _in_force(place: Place, schema: Schema) -> Schema:
+    """Return the keywords that count: up to draft 7, `$ref` overrides all its siblings."""
+    dialect = place.resource.dialect
+    if "$ref" in schema and dialect.draft <= Draft.DRAFT7:
+        return {"$ref": schema["$ref"]}
+    if dialect.silent:
+        return {key: value for key, value in schema.items() if key not in dialect.silent}
+    return schema
 
 
 def brief(value: object) -> str:

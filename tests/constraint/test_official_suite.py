@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared_data import suite_groups
+from shared_data import suite_groups, suite_remotes
 
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
@@ -44,13 +44,13 @@ def spellings(value: Any) -> Iterator[bytes]:
         yield json.dumps(dict(reversed(value.items()))).encode()
 
 
-def judge(group: dict[str, Any], draft: str) -> str:
+def judge(group: dict[str, Any], draft: str, remotes: dict[str, Any]) -> str:
     """Return "right" or the refused keyword; fail on any wrong verdict."""
     schema = group["schema"]
     if isinstance(schema, dict):
         schema = {"$schema": DRAFTS[draft], **schema}
     try:
-        grammar = compile_grammar({"type": "json", "value": schema}, style=STYLE)
+        grammar = compile_grammar({"type": "json", "value": schema}, style=STYLE, registry=remotes)
     except UnsupportedGrammarError as error:
         return error.feature
     except UnsatisfiableGrammarError:
@@ -63,8 +63,9 @@ def judge(group: dict[str, Any], draft: str) -> str:
 
 
 def table_row(draft: str, *, optional: bool) -> str:
+    remotes = suite_remotes()
     found = Counter(
-        judge(group, draft)
+        judge(group, draft, remotes)
         for stem, group in suite_groups(draft, optional=optional)
         if (draft, stem) not in LEFT_OUT
     )
