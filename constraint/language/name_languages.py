@@ -31,13 +31,21 @@ class Cell:
 
 def cut(terms: Terms, universe: Pattern, patterns: Iterable[Pattern]) -> list[Cell]:
     """Return the cells that have a name. Cost: two emptiness searches a cell and pattern."""
-    cells = [Cell(frozenset(), *universe)]
+    cells = [Cell(frozenset(), universe.plain, universe.spelled)]
     for pattern in dict.fromkeys(patterns):
-        outside = Pattern(*(terms.complement(term) for term in pattern))
+        plain, spelled = pattern.plain, pattern.spelled
+        sides: tuple[tuple[frozenset[Pattern], int, int], ...] = (
+            (frozenset((pattern,)), plain, spelled),
+            (frozenset(), terms.complement(plain), terms.complement(spelled)),
+        )
         halves = [
-            Cell(inside, *(terms.intersect((a, b)) for a, b in zip(cell[1:], side, strict=True)))
-            for cell in ((c.inside, c.plain, c.spelled) for c in cells)
-            for inside, side in ((cell[0] | {pattern}, pattern), (cell[0], outside))
+            Cell(
+                cell.inside | more,
+                terms.intersect((cell.plain, names)),
+                terms.intersect((cell.spelled, texts)),
+            )
+            for cell in cells
+            for more, names, texts in sides
         ]
         cells = [half for half in halves if not terms.is_empty(half.plain)]
     return cells

@@ -19,7 +19,7 @@ from ..terms.trampoline import Call, run
 from ..text.numbers import NumberSet, point
 from .documents import child_pointer
 from .nodes import CircleError, Content, Negated, Value, distinct, exact
-from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes
+from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_subset
 from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, covers
 
@@ -47,6 +47,8 @@ class SchemaGraph:
         self.text = text
         self.terms = text.terms
         self.fuel = FUEL
+        self.subsets: dict[int, str] = {}  # string terms that hold only a part of a format
+        self.format_terms: dict[str, int] = {}
         self._read = read
         self._open: set[int] = set()
         self._peeks = 0
@@ -355,6 +357,8 @@ class SchemaGraph:
             return self.terms.EMPTY
         if strings == self.terms.EMPTY:
             return self.text.any_body
+        if strings in self.subsets:
+            raise negated_subset(self.subsets[strings])
         return self.terms.intersect((self.text.any_body, self.terms.complement(strings)))
 
     def _both_strings(self, first: int, second: int) -> int:
@@ -362,7 +366,14 @@ class SchemaGraph:
             return second
         if second == self.text.any_body:
             return first
-        return self.terms.intersect((first, second))
+        return self._of_subsets(self.terms.intersect((first, second)), (first, second))
+
+    def _of_subsets(self, strings: int, parts: Iterable[int]) -> int:
+        """Note that strings are known only in part if those they are made of are."""
+        for part in parts:
+            if part in self.subsets and strings != self.terms.EMPTY:
+                self.subsets.setdefault(strings, self.subsets[part])
+        return strings
 
     def union(self, parts: list[Shapes]) -> Shapes:
         """Return the values that belong to any of the parts."""
@@ -375,7 +386,10 @@ class SchemaGraph:
             null=any(part.null for part in parts),
             booleans=frozenset().union(*(part.booleans for part in parts)),
             numbers=distinct(n for part in parts for n in part.numbers),
-            strings=any_body if any_body in strings else self.terms.union(strings),
+            strings=any_body if any_body in strings else self._any_of(strings),
             arrays=tuple(shape for part in parts for shape in part.arrays),
             objects=tuple(shape for part in parts for shape in part.objects),
         )
+
+    def _any_of(self, strings: set[int]) -> int:
+        return self._of_subsets(self.terms.union(strings), strings)

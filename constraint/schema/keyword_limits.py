@@ -18,6 +18,7 @@ from ...schemas.errors import (
     InvalidGrammarError,
     UnsupportedGrammarError,
 )
+from ..formats.language import SUBSETS, format_language
 from ..regex.compiler import compile_regex
 from ..text.numbers import Bound, NumberSet
 from .dialects import Draft
@@ -53,6 +54,18 @@ def _limit_pattern(reading: Reading, keyword: str) -> None:
     except GrammarError as error:
         raise placed(error, reading.pointer(keyword)) from None
     reading.narrow(replace(graph.everything, strings=body))
+
+
+def limit_format(reading: Reading) -> None:
+    """Apply a `format` that the standard knows to strings."""
+    graph, name = reading.graph, cast(str, reading.schema["format"])
+    term = graph.format_terms.get(name)
+    if term is None:
+        term = format_language(graph.terms, name, graph.text.alphabet)
+        graph.format_terms[name] = term
+    if name in SUBSETS:
+        graph.subsets[term] = name
+    reading.narrow(replace(graph.everything, strings=term))
 
 
 def placed(error: GrammarError, pointer: str) -> GrammarError:

@@ -54,7 +54,8 @@ def _names(reading: Reading) -> Call[None]:
     if node != graph.FALSE:
         spelled: Shapes = yield graph.wanted(node)
         plain: Shapes = yield graph.plain_names(node)
-        pattern = Pattern(plain.strings, spelled.strings)
+        subset = graph.subsets.get(spelled.strings)
+        pattern = Pattern(plain.strings, spelled.strings, subset)
     outside = KeyClass(outside=frozenset((pattern,)))
     shape = ObjectShape((Rule(outside, graph.FALSE),))
     reading.narrow(replace(graph.everything, objects=(shape,)))

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, cast
 
-from ...schemas.errors import UnsupportedGrammarError
+from ..formats.language import FORMATS
 from ..terms.trampoline import Call
 from ..text.numbers import WHOLE, NumberSet
 from .graph import SchemaGraph
-from .keyword_limits import LIMITS, OBJECT_KEYWORDS, read_object
+from .keyword_limits import LIMITS, OBJECT_KEYWORDS, limit_format, read_object
 from .keyword_logic import read_logic, schemas_in
 from .reading import Reading, Schema
 from .shapes import Shapes
@@ -32,11 +32,6 @@ ANNOTATIONS = frozenset(
     contentEncoding contentMediaType contentSchema $schema $defs definitions $vocabulary $id
     $anchor $dynamicAnchor $recursiveAnchor
     """.split()  # noqa: SIM905 - a table of words reads better
-)
-FORMATS = frozenset(
-    """date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri
-    uri-reference iri iri-reference uri-template uuid json-pointer relative-json-pointer regex
-    """.split()  # noqa: SIM905
 )
 GENERAL = frozenset(
     """type enum const $ref $dynamicRef $recursiveRef anyOf allOf oneOf not if then else
@@ -59,6 +54,8 @@ def read_place(
     for keyword in cast(Schema, place.schema):
         report(reading.pointer(keyword), keyword, _status(reading, keyword, formats=formats))
     _read_types(reading)
+    if formats and reading.schema.get("format") in FORMATS:
+        limit_format(reading)
     yield from _read_combinations(reading)
     yield from read_unevaluated(reading)
     return reading.shapes
@@ -67,17 +64,12 @@ def read_place(
 def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
     """Return "enforced" or "annotation"; raises UnsupportedGrammarError for a refused keyword."""
     value = reading.schema.get(keyword)
-    pointer = reading.pointer(keyword)
     if keyword not in reading.schema or keyword in ANNOTATIONS:
         return "annotation"
     if keyword == "format":
-        if formats and isinstance(value, str) and value in FORMATS:
-            raise UnsupportedGrammarError(
-                "format",
-                f"{value!r} is not enforced yet; pass assert_format=False to make it an annotation",
-                pointer=pointer,
-            )
-        return "annotation"
+        if not isinstance(value, str):
+            raise reading.invalid("format", "a string")
+        return "enforced" if formats and value in FORMATS else "annotation"
     known = keyword in LIMITS or keyword in OBJECT_KEYWORDS or keyword in GENERAL
     return "enforced" if known and not reading.is_foreign(keyword) else "annotation"
 

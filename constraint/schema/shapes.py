@@ -91,10 +91,14 @@ class ArrayShape:
 
 
 class Pattern(NamedTuple):
-    """A language of names: over their UTF-8, to reason about, and as spelled in a JSON text."""
+    """A language of names: over their UTF-8, to reason about, and as spelled in a JSON text.
+
+    `subset` names the format, if there is one of whose names only a part is in the language.
+    """
 
     plain: int
     spelled: int
+    subset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,9 @@ class ObjectShape:
         for name in sorted(self.required):
             yield ObjectShape((Rule(KeyClass(name), never),))
         for rule in self.rules:
+            for pattern in rule.keys.outside:
+                if pattern.subset:
+                    raise negated_subset(pattern.subset)
             if rule.node != true:
                 yield _some(Rule(rule.keys, negation(rule.node)))
         if self.low:
@@ -153,6 +160,15 @@ class ObjectShape:
             yield ObjectShape(low=self.high + 1)
         for rule in self.exists:
             yield ObjectShape((Rule(rule.keys, negation(rule.node)),))
+
+
+def negated_subset(name: str, pointer: str | None = None) -> UnsupportedGrammarError:
+    """Return the refusal of the negation of a format that is known only in part."""
+    return UnsupportedGrammarError(
+        "format",
+        f"the negation of {name!r} is not enforced: not all texts of that format are written",
+        pointer=pointer,
+    )
 
 
 def _some(rule: Rule) -> ObjectShape:

@@ -44,13 +44,17 @@ def spellings(value: Any) -> Iterator[bytes]:
         yield json.dumps(dict(reversed(value.items()))).encode()
 
 
-def judge(group: dict[str, Any], draft: str, remotes: dict[str, Any]) -> str:
+def judge(
+    group: dict[str, Any], draft: str, remotes: dict[str, Any], *, formats: bool = True
+) -> str:
     """Return "right" or the refused keyword; fail on any wrong verdict."""
     schema = group["schema"]
     if isinstance(schema, dict):
         schema = {"$schema": DRAFTS[draft], **schema}
     try:
-        grammar = compile_grammar({"type": "json", "value": schema}, style=STYLE, registry=remotes)
+        grammar = compile_grammar(
+            {"type": "json", "value": schema}, style=STYLE, registry=remotes, assert_format=formats
+        )
     except UnsupportedGrammarError as error:
         return error.feature
     except UnsatisfiableGrammarError:
@@ -65,7 +69,7 @@ def judge(group: dict[str, Any], draft: str, remotes: dict[str, Any]) -> str:
 def table_row(draft: str, *, optional: bool) -> str:
     remotes = suite_remotes()
     found = Counter(
-        judge(group, draft, remotes)
+        judge(group, draft, remotes, formats=stem != "format")
         for stem, group in suite_groups(draft, optional=optional)
         if (draft, stem) not in LEFT_OUT
     )

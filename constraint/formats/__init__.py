@@ -1,0 +1,1 @@
+"""The languages of the `format` values of JSON Schema, as terms."""

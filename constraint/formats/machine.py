@@ -1,0 +1,86 @@
+"""Deterministic automata over characters, built state by state as texts reach them.
+
+Counters over the whole text and conditions between distant characters make products of states that
+are far too many to write down; a walk meets few of them. A machine says for one state how the text
+may go on, and each state becomes a reference that is expanded on first use. Every state must have a
+completion: a machine never leads into a state without one, so no term has to be searched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+from ..regex.char_sets import CharSet
+from ..regex.compiler import Alphabet, compile_regex
+from ..terms.shortest import INFINITE
+from ..terms.terms import Terms
+
+
+class Speller:
+    """Writes regexes and texts into one arena with one alphabet."""
+
+    def __init__(self, terms: Terms, alphabet: Alphabet) -> None:
+        self.terms = terms
+        self.alphabet = alphabet
+
+    def regex(self, pattern: str) -> int:
+        """Return the whole texts that match an ECMA-262 pattern."""
+        return compile_regex(self.terms, pattern, self.alphabet, dialect="ecma", search=False)
+
+    def text(self, text: str) -> int:
+        """Return the spellings of one text."""
+        return self.terms.concat(*(self.alphabet.char(((ord(c), ord(c)),)) for c in text))
+
+
+class Machine(ABC):
+    """An automaton whose states are hashable values; owns the references to them."""
+
+    def __init__(self, speller: Speller) -> None:
+        self.speller = speller
+        self.terms = speller.terms
+        self._expanded: dict[Hashable, int] = {}
+        self._lengths: dict[Hashable, int] = {}
+
+    @abstractmethod
+    def accepts(self, state: Any) -> bool:
+        """Return whether the text may end in `state`."""
+
+    @abstractmethod
+    def moves(self, state: Any) -> Iterable[int]:
+        """Yield a term for each way to go on that reads at least one character."""
+
+    def on(self, ranges: CharSet, follow: int) -> int:
+        """Return one character of a set and then `follow`."""
+        return self.terms.concat(self.speller.alphabet.char(ranges), follow) if ranges else 0
+
+    def term(self, state: Hashable) -> int:
+        """Return the term of all texts from `state` on; the state must have a completion."""
+        return self.terms.reference(self, state, nullable=self.accepts(state), certain=True)
+
+    def expand(self, key: Any) -> int:
+        """Return the term that a state stands for: one of its moves, or the end; built once."""
+        found = self._expanded.get(key)
+        if found is None:
+            moves = [*self.moves(key)]
+            found = self.terms.union([*moves, self.terms.EPSILON] if self.accepts(key) else moves)
+            self._expanded[key] = found
+        return found
+
+    def min_length(self, key: Any) -> int:
+        """Return the length in bytes of a shortest text, breadth first over the rows."""
+        if key not in self._lengths:
+            self._lengths[key] = self._search(key)
+        return self._lengths[key]
+
+    def _search(self, key: Any) -> int:
+        frontier = seen = {self.term(key)}
+        length = 0
+        while frontier:
+            if any(self.terms.nullable(term) for term in frontier):
+                return length
+            frontier = {to for term in frontier for _, to in self.terms.row(term)} - seen
+            seen = seen | frontier
+            length += 1
+        return INFINITE
