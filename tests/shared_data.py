@@ -21,9 +21,9 @@ def need(path: Path) -> Path:
     return path
 
 
-def suite_groups(draft: str, *, optional: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file stem, group) of one draft of the official JSON Schema test suite."""
-    folder = need(SUITE / draft) / ("optional" if optional else "")
+def suite_groups(draft: str, *, part: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (file stem, group) of one draft of the official suite; `part` is a folder of it."""
+    folder = need(SUITE / draft) / part
     for path in sorted(folder.glob("*.json")):
         for group in json.loads(path.read_text()):
             yield path.stem, group
