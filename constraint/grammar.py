@@ -135,14 +135,16 @@ def _compile_json(
     source = SchemaSource(schema, registry)
     graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))
     shortest = Shortest(terms)
-    numbers = NumberText(terms, style)
-    productive = Productivity(graph, text, numbers, shortest)
     root = graph.place(source.root)
-    if productive.visit(root) >= INFINITE:
-        raise _unsatisfiable(graph, productive, root)
-    if source.oldest is Draft.DRAFT4:
-        numbers = NumberText(terms, style, integral_floats=False)
+    draft4 = None
+    while draft4 is not (source.oldest is Draft.DRAFT4):  # a second time if a resource is older
+        draft4 = source.oldest is Draft.DRAFT4
+        numbers = NumberText(terms, style, integral_floats=not draft4)
+        productive = Productivity(graph, text, numbers, shortest)
+        if productive.visit(root) >= INFINITE:
+            raise _unsatisfiable(graph, productive, root)
     language = JsonLanguage(graph, numbers, productive)
+    language.settle()
     return Grammar(terms, language.node(root), shortest, tuple(report), (language, root))
 
 

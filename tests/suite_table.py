@@ -130,5 +130,5 @@ def _inside(text: str) -> str:
 
 
 if __name__ == "__main__":
-    document = DOCS.read_text()
-    DOCS.write_text(document.replace(_inside(document), table()))
+    before, _, rest = DOCS.read_text().partition(BEGIN)
+    DOCS.write_text(before + BEGIN + table() + END + rest.partition(END)[2])

@@ -22,9 +22,11 @@ from ..terms.shortest import INFINITE
 from ..text.json_text import JsonText, canonical_body
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
+from .few_values import FewValues
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
+from .values import Comparable, ValueText
 
 
 class FreeName(NamedTuple):
@@ -33,6 +35,12 @@ class FreeName(NamedTuple):
     written: Written
     cell: int
     obligations: int
+
+
+class Containers(NamedTuple):
+    """The key of the arrays and objects of a node."""
+
+    node: int
 
 
 class JsonLanguage:
@@ -48,7 +56,35 @@ class JsonLanguage:
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
+        self._values = ValueText(self.text)
         self._free_name = self.text.closed(self.text.any_body)
+
+    def settle(self) -> None:
+        """Complete the arrays of different items: their items are values of this language.
+
+        Raises UnsupportedGrammarError where it cannot be told whether items are left.
+        """
+        inner = JsonLanguage(self.graph, self.productive.plain_numbers, self.productive)
+        few = FewValues(self.graph, self.productive, inner.has_value)
+        for unique in self.productive.distinct_arrays:
+            unique.settle(inner.containers, few)
+
+    def has_value(self, node: int, value: Comparable) -> bool:
+        """Return whether a value belongs to a node."""
+        both = (self.node(node), self._values.term(value))
+        return not self.terms.is_empty(self.terms.intersect(both))
+
+    def containers(self, node: int) -> int:
+        """Return the texts of the arrays and objects of a node."""
+        if not self._container_length(node) < INFINITE:
+            return self.terms.EMPTY
+        return self.terms.reference(self, Containers(node), nullable=False, certain=True)
+
+    def _container_length(self, node: int) -> int:
+        shapes = self.graph.shapes(node)
+        lengths = [self.productive.array_length(shape) for shape in shapes.arrays]
+        lengths += [self.productive.object_length(shape) for shape in shapes.objects]
+        return min(lengths, default=INFINITE)
 
     def node(self, node: int) -> int:
         """Return the texts of the values of a visited node, `EMPTY` if it has none."""
@@ -67,6 +103,8 @@ class JsonLanguage:
                 found = self._rest_of_object(key)
             elif isinstance(key, Items):
                 found = self._rest_of_array(key)
+            elif isinstance(key, Containers):
+                found = self.terms.union(self._containers(self.graph.shapes(key.node)))
             else:
                 found = self._value(key)
             self._expanded[key] = found
@@ -76,6 +114,8 @@ class JsonLanguage:
         """Return the length of a shortest text of a node or of the rest of an array or object."""
         if isinstance(key, Written):
             return self._objects[key.shape].length(key)
+        if isinstance(key, Containers):
+            return self._container_length(key.node)
         if isinstance(key, Items):
             rest = self._arrays[key.shape].length(key)
             return 1 + rest - (self.productive.comma_length if rest and not key.position else 0)
@@ -89,9 +129,12 @@ class JsonLanguage:
         parts.extend(self.numbers.term(numbers) for numbers in shapes.numbers)
         if shapes.strings:
             parts.append(self.text.string(shapes.strings))
-        parts.extend(self._array(shape) for shape in shapes.arrays)
-        parts.extend(self._object(shape) for shape in shapes.objects)
+        parts.extend(self._containers(shapes))
         return self.terms.union(parts)
+
+    def _containers(self, shapes: Shapes) -> Iterator[int]:
+        yield from (self._array(shape) for shape in shapes.arrays)
+        yield from (self._object(shape) for shape in shapes.objects)
 
     def _array(self, shape: ArrayShape) -> int:
         if self.productive.array_length(shape) >= INFINITE:
@@ -249,4 +292,4 @@ class JsonLanguage:
         return tuple(name[len(text) :] for name in spelled if name.startswith(text))
 
 
-Key: TypeAlias = int | Written | Items
+Key: TypeAlias = int | Written | Items | Containers

@@ -53,13 +53,13 @@ def cut(terms: Terms, universe: Pattern, patterns: Iterable[Pattern]) -> list[Ce
 
 def few_names(terms: Terms, language: int) -> list[str] | None:
     """Return all names of a language, shortest first, or None if there are more than 64."""
-    counts = _paths(terms, language)
+    counts = count_names(terms, language)
     if counts is None or counts > MOST_NAMES:
         return None
     return sorted((text.decode() for text in _texts(terms, language)), key=lambda n: (len(n), n))
 
 
-def _paths(terms: Terms, language: int) -> int | None:
+def count_names(terms: Terms, language: int) -> int | None:
     """Return how many texts a language has; None if it has a cycle or too many states to tell."""
     done: dict[int, int] = {}
     open_terms: set[int] = set()

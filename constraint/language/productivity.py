@@ -12,18 +12,20 @@ Source: productive nonterminals of a grammar; least lengths by Knuth's generalis
 
 from __future__ import annotations
 
-from ...schemas.errors import GrammarTooLargeError
+from ...schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
 from ..text.json_text import JsonText
-from ..text.numbers import NumberText
+from ..text.numbers import NumberSet, NumberText
 from .array_plan import ArrayPlan
 from .object_completion import Completion, Written
 from .object_layout import Layout
 from .unique_items import UniqueItems
+from .values import PlainNumbers
 
 MOST_NODES = 200_000
+MOST_DIGITS = 100  # different numbers of at most two digits
 
 
 class Productivity:
@@ -43,6 +45,9 @@ class Productivity:
         self._layouts: dict[ObjectShape, Layout] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
+        self.plain_numbers = PlainNumbers(
+            graph.terms, text.style, integral_floats=numbers.integral_floats
+        )
 
     def visit(self, root: int) -> int:
         """Return the length of a shortest text of `root`, `INFINITE` if it has no value."""
@@ -99,6 +104,8 @@ class Productivity:
         """Return the length of a shortest text of an array shape."""
         if self.has_distinct_items(shape):
             unique = self.distinct(shape)
+            if unique.holds_containers() and not self._is_digits(shape):
+                return self._mixed_length(shape)
             return 1 + unique.min_length(unique.start) if unique.may_begin() else INFINITE
         if shape.counts:
             plan = self.plan(shape)
@@ -111,6 +118,21 @@ class Productivity:
         if shape.low > len(known):
             items += (shape.low - len(known)) * self.length(shape.rest)
         return min(INFINITE, 2 + items + max(shape.low - 1, 0) * self._comma)
+
+    def _is_digits(self, shape: ArrayShape) -> bool:
+        """Return whether the shortest different items are numbers, as any number may come."""
+        few = shape.low <= MOST_DIGITS and not shape.prefix
+        return few and NumberSet() in self.graph.shapes(shape.rest).numbers
+
+    def _mixed_length(self, shape: ArrayShape) -> int:
+        """Return the length of a shortest array whose different items may be containers."""
+        if shape.low > 1:
+            raise UnsupportedGrammarError(
+                "uniqueItems",
+                "two or more required items that may be arrays or objects are not told apart",
+                pointer=(self.graph.pointers(shape.item(0)) or ("",))[0],
+            )
+        return 2 + (self.length(shape.item(0)) if shape.low else 0)
 
     def most_items(self, shape: ArrayShape) -> int:
         """Return how many items can be written before one without a value comes."""
@@ -130,9 +152,14 @@ class Productivity:
         """Return the unique items of an array shape, made once."""
         found = self._distinct.get(shape)
         if found is None:
-            items = UniqueItems(self.graph, shape, self.text, self.numbers, self.shortest)
+            items = UniqueItems(self.graph, shape, self.text, self.plain_numbers, self.shortest)
             found = self._distinct[shape] = items
         return found
+
+    @property
+    def distinct_arrays(self) -> tuple[UniqueItems, ...]:
+        """The arrays of different items that were met."""
+        return tuple(self._distinct.values())
 
     def plan(self, shape: ArrayShape) -> ArrayPlan:
         """Return the plan of an array shape with obligations, as far as lengths are known now."""

@@ -85,8 +85,21 @@ class Shortest:
         """Return a shortest text of a term that is not empty, breadth first over its rows."""
         known = self._searched.get(term)
         if known is None:
-            known = self._searched[term] = self.first_text(term, lambda text: True)
+            known = self._member_text(term)
+            if known is None:
+                known = self.first_text(term, lambda text: True)
+            self._searched[term] = known
         return known
+
+    def _member_text(self, term: int) -> bytes | None:
+        """Return the shortest text of a member of an intersection if it is in all of them."""
+        node = self.terms.nodes[term]
+        for member in node[1] if node[0] is Kind.INTERSECT else ():
+            if self.terms.nodes[member][0] is not Kind.COMPLEMENT:
+                text = self.text(member)
+                if self.terms.accepts(term, text):
+                    return text
+        return None
 
     def first_text(self, term: int, wanted: Callable[[bytes], bool]) -> bytes:
         """Return a shortest text that is `wanted`; more than one text a state is tried.
@@ -125,7 +138,9 @@ class Shortest:
         def goes_on(more: bytes) -> bool:
             return owner.finish(key, text + more) != empty  # type: ignore[attr-defined, no-any-return, operator]
 
-        more = self.first_text(head, goes_on)  # type: ignore[arg-type]
+        more = self.text(head)  # type: ignore[arg-type]
+        if not goes_on(more):
+            more = self.first_text(head, goes_on)  # type: ignore[arg-type]
         return more, owner.finish(key, text + more)  # type: ignore[attr-defined, operator]
 
     def text(self, term: int) -> bytes:
