@@ -3,9 +3,9 @@ r"""URIs, IRIs, templates and JSON pointers, straight from the grammars of their
 RFC 3986, appendix A: `reg-name` is so wide that `999.1.1.1` is a valid host, though no address.
 RFC 3987, section 2.2 adds `ucschar` to what is unreserved, and `iprivate` to queries; it asks
 nothing of names in the host beyond that. RFC 6570, section 2, with the correction that an
-apostrophe is a literal (erratum 6937). RFC 6901, section 3, for JSON pointers, and the draft
-"Relative JSON Pointers" (draft-bhutton-relative-json-pointer-00, section 3) without the index
-manipulation that JSON Schema does not refer to.
+apostrophe is a literal (its errata). RFC 6901, section 3, for JSON pointers, and the draft
+"Relative JSON Pointers" (draft-handrews-relative-json-pointer-01, section 3, which later versions
+extend by a shift of the index).
 """
 
 from __future__ import annotations
@@ -15,10 +15,17 @@ from typing import Final
 from .addresses import HEX, IPV6
 from .machine import Speller
 
+TEMPLATE_SUBSET: Final = (
+    "expressions with an operator that RFC 6570 reserves for extensions (= , ! @ |) are not written"
+)
+RELATIVE_SUBSET: Final = (
+    "shifts of an index (0+1, 0-1/a), which only later drafts of the format know, are not written"
+)
+
 _ESCAPED: Final = rf"%{HEX}{{2}}"
 _UNRESERVED: Final = r"A-Za-z\d\-._~"
 _SUB_DELIMS: Final = r"!$&'()*+,;="
-_PLANES: Final = "".join(rf"\u{{{n:x}0000}}-\u{{{n:x}fffd}}" for n in range(1, 14))
+_PLANES: Final = "".join(rf"\u{{{n:x}0000}}-\u{{{n:x}fffd}}" for n in range(1, 15))
 _UCS: Final = r"\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef" + _PLANES.replace(r"\u{e0000}", r"\u{e1000}")
 _PRIVATE: Final = r"\ue000-\uf8ff\u{f0000}-\u{ffffd}\u{100000}-\u{10fffd}"
 

@@ -42,6 +42,8 @@ SUBSETS: Final[dict[str, str]] = {
     "idn-email": mail.SUBSET,
     "hostname": hostnames.SUBSET,
     "idn-hostname": hostnames.IDN_SUBSET,
+    "uri-template": identifiers.TEMPLATE_SUBSET,
+    "relative-json-pointer": identifiers.RELATIVE_SUBSET,
     "regex": patterns.SUBSET,
 }
 

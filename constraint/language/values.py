@@ -44,7 +44,7 @@ def comparable(value: object, depth: int = 0) -> Comparable:
     if depth > DEEPEST:
         raise _too_deep()
     if value is None:
-        return ("null",)
+        return ("null", None)
     if isinstance(value, bool):
         return ("boolean", value)
     if isinstance(value, Decimal):

@@ -92,14 +92,18 @@ class Shortest:
         return known
 
     def _member_text(self, term: int) -> bytes | None:
-        """Return the shortest text of a member of an intersection if it is in all of them."""
-        node = self.terms.nodes[term]
-        for member in node[1] if node[0] is Kind.INTERSECT else ():
-            if self.terms.nodes[member][0] is not Kind.COMPLEMENT:
-                text = self.text(member)
-                if self.terms.accepts(term, text):
-                    return text
-        return None
+        """Return the shortest text of what complements are cut from, if they leave it.
+
+        Other intersections have members (remainders) whose lengths are bounds and lead nowhere.
+        """
+        nodes = self.terms.nodes
+        node = nodes[term]
+        members = node[1] if node[0] is Kind.INTERSECT else ()
+        whole = [member for member in members if nodes[member][0] is not Kind.COMPLEMENT]
+        if len(whole) != 1:
+            return None
+        text = self.text(whole[0])
+        return text if self.terms.accepts(term, text) else None
 
     def first_text(self, term: int, wanted: Callable[[bytes], bool]) -> bytes:
         """Return a shortest text that is `wanted`; more than one text a state is tried.

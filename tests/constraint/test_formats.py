@@ -6,13 +6,14 @@ import ipaddress
 import json
 import random
 import re
+import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 import pytest
 from jsonschema import FormatChecker
-from rfc3339_validator import validate_rfc3339
 from shared_data import SUITE, need
 
 from lockstitch.constraint.formats.hostnames import most_octets
@@ -46,6 +47,8 @@ class Language:
         term = self.terms.walk(self.start, prefix.encode())
         text = bytearray(prefix.encode())
         while not (self.terms.nullable(term) and choice.random() < stop):
+            if len(text) > 80:
+                return (text + Shortest(self.terms).text(term)).decode()
             row = self.terms.row(term)
             if not row:
                 assert self.terms.nullable(term), bytes(text)
@@ -123,8 +126,8 @@ CASES = {
     "idn-hostname": (
         "m\u00fcnchen.de \u05d0\u05d1.com \u65e5\u672c\u8a9e\u3002jp XY.\u0444 \u0431--\u0431.x "
         "\u0921\u093c.in \u05d0\u0301",  # marks that cannot join the letter before them
-        "e\u0301 \u00c4 \u05d0.1a 1a.\u05d0 a.\u05d0a \u200d a\u200db \u0921\u094d\u0301\u0323 \ufb01 "
-        "\u2665",
+        "e\u0301 \u00c4 \u05d0.1a 1a.\u05d0 a.\u05d0a \u200d a\u200db "
+        "\u0921\u094d\u0301\u0323 \ufb01 \u2665",
     ),
     "ipv4": ("0.0.0.0 255.255.255.255", "256.1.1.1 01.1.1.1 1.1.1 1.1.1.1.1"),
     "ipv6": (
@@ -136,7 +139,10 @@ CASES = {
         "1:b a a:[ a://[::1 a://[::1]x a://h:p a:%4 a:#a#b http://\u00fc",
     ),
     "uri-reference": ("a/b:c ?q #f // ./a:b //h:1", "1:b :a a|b //[::1]1 %"),
-    "iri": ("http://\u00fc/\u00fc?\ue000#\u00fc", "http://h/\ue000 a:\ufffe a:\ufdd0"),
+    "iri": (
+        "http://\u00fc/\u00fc?\ue000#\u00fc a:\U000e1000\U000dfffd",
+        "http://h/\ue000 a:\ufffe a:\ufdd0 a:\U000e0001 a:\U0001fffe",
+    ),
     "iri-reference": ("\u00fc/\u00fc:b ?\ue000", "\ue000 \\\u00fc"),
     "uri-template": (
         "{a} {+a,b*,c:3}/{?x} a'b {a.b_c} {%41}",
@@ -148,10 +154,10 @@ CASES = {
     "regex": (
         r"a|b (?:) () | ^$ (?=a)b (?<!a|b) (a)\1 (?<n>a)\k<n> (?<ab>)(?<c>) [a-z\-\]] [^] [] [--a] "
         r"[a-] [\d-] \u{10ffff} \p{Lu} a{2} a{2,} a{2,10}? [\x00-\x1f] [\u00e0-\u00ff] \0 \/ [\b] "
-        r"(?<a>)(?<b>) ]".removesuffix(" ]"),
-        r"( ) a** a{2,1} a{20,3} { } ] (?=a)* ^* \b+ \1 (a)\2 \k<n> (?<n>)(?<n>) (?<1>) [z-a] [a \a "
-        r"[\d-a] [a-\d] \u{110000} \p{L (?i)a (?P<n>a) \c1 \x1 [\x20-\x1f] \00 \- \_ (?<a>|(?<a>)) "
-        r"[\u00ff-\u00e0] (?>a) a{,2} +",
+        r"(?<a>)(?<b>)",
+        r"( ) a** a{2,1} a{20,3} { } ] (?=a)* ^* \b+ \1 (a)\2 \k<n> (?<n>)(?<n>) (?<1>) [z-a] [a "
+        r"\a [\d-a] [a-\d] \u{110000} \p{L (?i)a (?P<n>a) \c1 \x1 [\x20-\x1f] "
+        r"\00 \- \_ (?<a>|(?<a>)) [\u00ff-\u00e0] (?>a) a{,2} +",
     ),
 }
 
@@ -235,7 +241,7 @@ def changed(text: str, letters: str, choice: random.Random) -> str:
     """Return the text with one character replaced, added or dropped."""
     at = choice.randrange(len(text) + 1)
     letter = choice.choice([*letters, ""])
-    return text[:at] + letter + text[at + choice.randrange(2) :]
+    return f"{text[:at]}{letter}{text[at + choice.randrange(2) :]}"
 
 
 @pytest.mark.parametrize("name", sorted(EXACT))
@@ -259,14 +265,14 @@ def test_walks_are_valid_for_jsonschema(name: str, languages: Callable[[str], La
             FormatChecker().check(text, name)
 
 
-def test_times_of_day_are_valid_for_rfc3339_validator(
+def test_date_times_are_valid_for_jsonschema(
     languages: Callable[[str], Language],
 ) -> None:
     choice = random.Random(8)
     for _ in range(150):
         text = languages("date-time").walk(choice, 0.3)
         if ":60" not in text[11:19] and not text.startswith("0000"):
-            assert validate_rfc3339(text), text
+            FormatChecker().check(text, "date-time")
 
 
 def test_every_minute_has_its_leap_second(languages: Callable[[str], Language]) -> None:
@@ -285,13 +291,13 @@ def test_every_minute_has_its_leap_second(languages: Callable[[str], Language]) 
 def test_patterns_are_read_by_our_own_parser(languages: Callable[[str], Language]) -> None:
     """It reads ECMA-262 under flag u, and was tested by itself; it refuses what is no pattern."""
     choice = random.Random(9)
+    read = 0
     for _ in range(60):
-        text = languages("regex").walk(choice, 0.3)[:4000]
-        if languages("regex").accepts(text):
-            try:
-                Parser(Syntax(), text, "unicode").parse()
-            except (UnsupportedGrammarError, GrammarTooLargeError) as error:
-                assert "repetitions" not in str(error)  # bounds end at 999
+        text = languages("regex").walk(choice, 0.1)
+        with suppress(UnsupportedGrammarError, GrammarTooLargeError):  # but InvalidGrammarError
+            Parser(Syntax(), text, "unicode").parse()
+            read += 1
+    assert read > 30
 
 
 def is_international(idna: Any, text: str) -> bool:
@@ -300,9 +306,7 @@ def is_international(idna: Any, text: str) -> bool:
     try:
         encoded = idna.encode(text)
         decoded = [idna.decode(p) if p.startswith("xn--") else p.lower() for p in labels]
-        if any(
-            idna.core.unicodedata.bidirectional(c) in "R AL AN".split() for c in "".join(decoded)
-        ):
+        if any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in "".join(decoded)):
             for label in decoded:
                 idna.check_bidi(label, check_ltr=True)
     except idna.IDNAError:
@@ -310,7 +314,15 @@ def is_international(idna: Any, text: str) -> bool:
     return len(encoded) <= 253
 
 
-STARTS = ("", "xn--", "xn--mnchen-", "\u05d0.", "\u0628\u064a", "ll\u00b7", "\u0915\u094d")
+STARTS: tuple[str, ...] = (
+    "",
+    "xn--",
+    "xn--mnchen-",
+    "\u05d0.",
+    "\u0628\u064a",
+    "ll\u00b7",
+    "\u0915\u094d",
+)
 STARTS += ("\u03b1\u0375", "\u30ab\u30fb", "1", "\u05d0.xn--")
 
 
@@ -328,7 +340,7 @@ def test_neighbours_of_names_are_valid_for_idna(languages: Callable[[str], Langu
     choice = random.Random(10)
     letters = "al-.1\u00b7\u05d0\u0660\u06f0\u200d\u200c\u0301\u094d\u30fb\u3041\u0375\u03b1\u302e"
     accepted = 0
-    for _ in range(60):
+    for _ in range(80):
         text = languages("idn-hostname").walk(choice, 0.3)
         for _ in range(4):
             text = changed(text, letters, choice)

@@ -292,6 +292,9 @@ class TestCombinations:
         assert grammar.min_bytes == count * len('{"x": }') + len('"end"')
 
 
+PAIRS = {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"type": "array"}}
+
+
 class TestRefusals:
     """Nothing is weakened: each refusal has a type, a place and a sentence."""
 
@@ -311,11 +314,16 @@ class TestRefusals:
             ({"$ref": "#"}, InvalidGrammarError, "", "circle"),
             ({"pattern": "(a"}, InvalidGrammarError, "/pattern", "offset"),
             ({"pattern": r"(a)\1"}, UnsupportedGrammarError, "/pattern", "backreference"),
-            ({"$ref": "http://x/y"}, UnsupportedGrammarError, "/$ref", "another document"),
-            ({"unevaluatedItems": {}}, UnsupportedGrammarError, "/unevaluatedItems", "unevaluated"),
+            ({"$ref": "http://x/y"}, UnsupportedGrammarError, "/$ref", "registry"),
+            ({"$ref": "#nope"}, InvalidGrammarError, "/$ref", "no anchor"),
+            ({"$dynamicRef": 1}, InvalidGrammarError, "/$dynamicRef", "a string"),
+            ({"unevaluatedItems": 1}, InvalidGrammarError, "/unevaluatedItems", "a schema"),
             ({"items": {"oneOf": []}}, InvalidGrammarError, "/items/oneOf", "non-empty"),
-            ({"uniqueItems": True}, UnsupportedGrammarError, "", "arrays or objects"),
-            ({"format": "date"}, UnsupportedGrammarError, "/format", "assert_format"),
+            (PAIRS, UnsupportedGrammarError, "", "arrays or objects"),
+            ({"not": {"uniqueItems": True}}, UnsupportedGrammarError, None, "negation"),
+            ({"uniqueItems": True, "contains": {}}, UnsupportedGrammarError, None, "contains"),
+            ({"not": {"format": "hostname"}}, UnsupportedGrammarError, None, "'hostname'"),
+            ({"format": 1}, InvalidGrammarError, "/format", "a string"),
             ({"$schema": "http://x/y"}, UnsupportedGrammarError, "/$schema", "drafts"),
             (False, UnsatisfiableGrammarError, "", "nothing"),
             ({"enum": []}, UnsatisfiableGrammarError, "", "nothing"),
@@ -324,7 +332,7 @@ class TestRefusals:
         ],
     )  # fmt: skip
     def test_bad_schemas(
-        self, schema: Any, error: type[GrammarError], pointer: str, words: str
+        self, schema: Any, error: type[GrammarError], pointer: str | None, words: str
     ) -> None:
         with pytest.raises(error) as caught:
             grammar_of(schema)
