@@ -7,6 +7,7 @@ refused here, so a `Grammar` in hand never fails later for its content.
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -28,6 +29,8 @@ from .terms.terms import Terms
 from .text.json_text import JsonText
 from .text.numbers import NumberText
 from .text.style import TextStyle
+
+FUEL = 1_000_000  # steps; a few seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Grammar:
         schema: tuple[JsonLanguage, int] | None = None,
     ) -> None:
         self.terms = terms
+        self.terms.fuel = math.inf  # what was accepted is never refused later
         self.start = start
         self.report = report
         self.schema = schema  # what the terms were made from, and its root node
@@ -115,7 +119,7 @@ def compile_grammar(
 
 
 def _compile_regex(pattern: str) -> Grammar:
-    terms = Terms()
+    terms = Terms(fuel=FUEL)
     start = compile_regex(terms, pattern, Utf8Alphabet(terms), dialect="python", search=False)
     if terms.is_empty(start):
         raise UnsatisfiableGrammarError("no text matches this regex")
@@ -125,7 +129,7 @@ def _compile_regex(pattern: str) -> Grammar:
 def _compile_json(
     schema: object, style: TextStyle, registry: Documents | None, *, assert_format: bool
 ) -> Grammar:
-    terms = Terms()
+    terms = Terms(fuel=FUEL)
     text = JsonText(terms, style)
     report: dict[KeywordReport, None] = {}
 

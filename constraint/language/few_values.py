@@ -20,7 +20,7 @@ from ..terms.shortest import INFINITE
 from ..text.numbers import NumberSet, point
 from .name_languages import MOST_NAMES, count_names, few_names
 from .object_layout import Layout
-from .values import Comparable, decimal
+from .values import DEEPEST, Comparable, decimal, too_deep
 
 
 class Values(NamedTuple):
@@ -78,6 +78,8 @@ class FewValues:
             return found
         if node in self._open:
             return MANY
+        if len(self._open) >= DEEPEST:
+            raise too_deep()
         self._open.add(node)
         found = NONE if self._lengths.length(node) >= INFINITE else self._count(node)
         self._open.discard(node)

@@ -20,7 +20,7 @@ from ..text.numbers import NumberSet, NumberText, point
 from ..text.style import TextStyle
 
 Comparable: TypeAlias = tuple[Any, ...]
-DEEPEST = 200
+DEEPEST = 100
 _EXPONENT = 1 << ord("e") | 1 << ord("E")
 
 
@@ -32,17 +32,18 @@ def read_value(text: bytes) -> Comparable:
     try:
         return comparable(json.loads(text, parse_float=Decimal, parse_int=Decimal))
     except RecursionError:
-        raise _too_deep() from None
+        raise too_deep() from None
 
 
-def _too_deep() -> GrammarTooLargeError:
+def too_deep() -> GrammarTooLargeError:
+    """Return the error for items that nest deeper than can be compared."""
     return GrammarTooLargeError("levels in an item that must be unique", DEEPEST, DEEPEST + 1)
 
 
 def comparable(value: object, depth: int = 0) -> Comparable:
     """Return a JSON value (numbers as Decimal) in a form in which equal values are equal."""
     if depth > DEEPEST:
-        raise _too_deep()
+        raise too_deep()
     if value is None:
         return ("null", None)
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ conjunctions are the same node, which makes the recursion of `$ref` with sibling
 `anyOf`, `allOf`, conjunctions); that recursion is run by generators (`trampoline`), so a
 chain of any length is only slow, never fatal.
 
-Work is counted in shapes made; past `FUEL` the grammar is refused with the number.
+Work is counted in pairs of shapes and spent from the fuel of the terms.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
 
-from ...schemas.errors import GrammarTooLargeError, InvalidGrammarError
+from ...schemas.errors import InvalidGrammarError
 from ..terms.trampoline import Call, run
 from ..text.numbers import NumberSet, point
 from .documents import child_pointer
@@ -23,7 +23,7 @@ from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_sub
 from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, covers
 
-FUEL = 500_000
+SHAPE_WORK = 2  # a pair of shapes takes about twice as long as a pair of a row
 MOST_PEEKS = 3
 
 
@@ -46,7 +46,6 @@ class SchemaGraph:
         self.source = source
         self.text = text
         self.terms = text.terms
-        self.fuel = FUEL
         self.subsets: dict[int, str] = {}  # string terms that hold only a part of a format
         self.format_terms: dict[str, int] = {}
         self._read = read
@@ -211,10 +210,8 @@ class SchemaGraph:
             ) from None
 
     def spend(self, work: int) -> None:
-        """Count work; raises GrammarTooLargeError when the fuel is gone."""
-        self.fuel -= work
-        if self.fuel < 0:
-            raise GrammarTooLargeError("shapes to normalise", FUEL, FUEL - self.fuel)
+        """Count pairs of shapes; raises GrammarTooLargeError when the fuel is gone."""
+        self.terms.spend(work * SHAPE_WORK)
 
     def intersect(self, first: Shapes, second: Shapes) -> Shapes:
         """Return the values that belong to both."""

@@ -23,6 +23,7 @@ from .shapes import ArrayShape, KeyClass, ObjectShape, Pattern, Rule, Shapes
 from .source import Place
 
 UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+PLACE_WORK = 5  # pairs of shapes that could be made in the same time
 IN_PLACE = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -133,6 +134,7 @@ def _facts(reading: Reading) -> dict[Guard, Evaluated]:
     stack = [(reading, Guard(reading.graph.TRUE))]
     while stack:
         here, guard = stack.pop()
+        reading.graph.spend(PLACE_WORK)
         facts[guard] = facts.get(guard, NOTHING) | _own(here, nested=here is not reading)
         for place, under in _branches(here, guard):
             key = (reading.graph.place(place), under)

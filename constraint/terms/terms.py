@@ -13,6 +13,7 @@ successors out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator
 from typing import Any
 
@@ -26,16 +27,26 @@ SEARCH_LIMIT = 50_000
 class Terms(TermArena):
     """An arena whose terms can be stepped, tested and searched.
 
-    `search_limit` bounds the rows that one emptiness search may compute; past it
-    `GrammarTooLargeError` is raised.
+    `search_limit` bounds the rows that one emptiness search may compute, `fuel` all work together
+    (while a grammar compiles; afterwards it is infinite); past either, `GrammarTooLargeError` is
+    raised.
     """
 
-    def __init__(self, *, search_limit: int = SEARCH_LIMIT) -> None:
+    def __init__(self, *, search_limit: int = SEARCH_LIMIT, fuel: float = math.inf) -> None:
         super().__init__()
         self.search_limit = search_limit
+        self.fuel = fuel
+        self._all_fuel = fuel
         self._raw: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._empty: dict[int, bool] = {}
+
+    def spend(self, work: int) -> None:
+        """Count work; raises GrammarTooLargeError when the fuel is gone."""
+        self.fuel -= work
+        if self.fuel < 0:
+            limit = int(self._all_fuel)
+            raise GrammarTooLargeError("steps to compile", limit, limit - int(self.fuel))
 
     def row(self, term: int) -> Row:
         """Return the disjoint (byte mask, successor) pairs of `term`; every successor is alive."""
@@ -107,7 +118,8 @@ class Terms(TermArena):
             if top in self._raw or not missing:
                 stack.pop()
                 if top not in self._raw:
-                    self._raw[top] = self._combine(top)
+                    row = self._raw[top] = self._combine(top)
+                    self.spend(1 + len(row) * len(self._row_parts(top)))
             else:
                 stack.extend(missing)
         return self._raw[term]

@@ -319,7 +319,7 @@ class TestRefusals:
             ({"$dynamicRef": 1}, InvalidGrammarError, "/$dynamicRef", "a string"),
             ({"unevaluatedItems": 1}, InvalidGrammarError, "/unevaluatedItems", "a schema"),
             ({"items": {"oneOf": []}}, InvalidGrammarError, "/items/oneOf", "non-empty"),
-            (PAIRS, UnsupportedGrammarError, "", "arrays or objects"),
+            (PAIRS, UnsupportedGrammarError, "/items", "arrays or objects"),
             ({"not": {"uniqueItems": True}}, UnsupportedGrammarError, None, "negation"),
             ({"uniqueItems": True, "contains": {}}, UnsupportedGrammarError, None, "contains"),
             ({"not": {"format": "hostname"}}, UnsupportedGrammarError, None, "'hostname'"),
