@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from schema_maker import grammars
+from schema_maker import FORMAT_CHECKER, grammars
 from shared_data import real_schemas
 from small_vocabulary import small_vocabulary
 
@@ -43,7 +43,10 @@ def refuse_repeated_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def check_walks(schema: dict[str, Any], grammar: Grammar, seed: int) -> None:
-    rng, validator = random.Random(seed), Draft202012Validator(schema)
+    rng, validator = (
+        random.Random(seed),
+        Draft202012Validator(schema, format_checker=FORMAT_CHECKER),
+    )
     fsm = TokenFSM(grammar, VOCABULARY)
     ids: dict[int, np.ndarray] = {}
     for _ in range(WALKS):
@@ -82,5 +85,7 @@ def test_the_shortest_text_is_valid_and_nothing_is_shorter() -> None:
         text = grammar.shortest()
         assert len(text) == grammar.min_bytes
         assert grammar.accepts(text)
-        assert Draft202012Validator(schema).is_valid(json.loads(text)), (schema, text)
+        assert Draft202012Validator(schema, format_checker=FORMAT_CHECKER).is_valid(
+            json.loads(text)
+        ), (schema, text)
         assert not any(grammar.accepts(text[:cut]) for cut in range(len(text)))
