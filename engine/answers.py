@@ -19,7 +19,7 @@ from .sequence import RunningSequence
 
 def answer(runs: Sequence[RunningSequence]) -> GenerateResponse:
     """Return the response to one request from all its runs; the likeliest one wins."""
-    best = max(runs, key=_mean_logprob)  # the first of equals
+    best = likeliest(runs)
     parameters = best.task.parameters
     text = _whole_text(best)
     if not (parameters.details or parameters.decoder_input_details):
@@ -35,9 +35,14 @@ def answer(runs: Sequence[RunningSequence]) -> GenerateResponse:
     return GenerateResponse(generated_text=text, details=details)
 
 
-def events(run: RunningSequence, first: int) -> Iterator[StreamEvent]:
-    """Yield the events of the tokens from index `first` (0-based) on."""
-    for index in range(first, len(run.tokens)):
+def likeliest(runs: Sequence[RunningSequence]) -> RunningSequence:
+    """Return the run whose tokens are likeliest on average, the first of equals."""
+    return max(runs, key=_mean_logprob)
+
+
+def events(run: RunningSequence, first: int, end: int) -> Iterator[StreamEvent]:
+    """Yield the events of the tokens from index `first` (0-based) up to `end`."""
+    for index in range(first, end):
         last = run.finish_reason is not None and index == len(run.tokens) - 1
         yield StreamEvent(
             index=index + 1,

@@ -1,8 +1,9 @@
-"""The model as two verbs: prefill a batch of prompts, decode one more token for each of its rows.
+"""The model as one verb: append a run of tokens to each row of a batch, get the logits that follow.
 
-Rows have different lengths, so prompts are padded on the left and the attention mask and the
-positions say where each begins; a row computes what it would compute alone. Rows that have ended
-are taken out of the cache, which pays from the first one: it frees their share of every later pass.
+A prompt is a long run, a decoded token is a run of one; rows of one call may get runs of different
+lengths. Runs are aligned on the right, so a batch has columns that are padding for some rows, at
+the start or in between; the attention mask leaves them out and positions count real tokens only, so
+a row computes what it would compute alone. Gaps are closed when they have become many.
 """
 
 from __future__ import annotations
@@ -12,56 +13,79 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from torch.nn.functional import pad
+from transformers import PreTrainedModel
 
 from ..schemas.errors import GenerationError
+from .kv_cache import new_cache
+
+MOST_GAPS = 64  # columns, beside a quarter of the longest row
 
 
-class Forward:
-    """A batch in the model: its KV cache and attention mask. Shapes: logits (rows, V) float32."""
+class Rows:
+    """Some rows in the model: their KV cache and attention mask.
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    `joins` tells whether other rows can be added later and runs may differ in length. `adapters`
+    names the adapter of each row, None if the model has none loaded. Shapes: logits (rows, V)
+    float32.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, count: int, adapters: Sequence[str] | None = None
+    ) -> None:
         self._model = model
-        self._cache: Any = DynamicCache(config=model.config)
-        self._mask = torch.empty(0, 0, dtype=torch.int64)
+        self._cache, self._layers = new_cache(model.config)
+        self.joins = bool(self._layers)
+        self.adapters = None if adapters is None else list(adapters)
+        self._mask = torch.zeros(count, 0, dtype=torch.int64, device=model.device)
+        self._lengths = [0] * count
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    @property
+    def columns(self) -> int:
+        """The places for tokens that each row takes up, padding included."""
+        return self._mask.shape[1]
 
     @torch.no_grad()
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Run whole prompts; return the logits that follow each of them."""
-        return self._all_prompt_logits(prompts, keep=1)[:, -1]
+    def append(self, runs: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Append a run of at least one token to each row; return the logits after the last ones.
 
-    @torch.no_grad()
-    def prefill_logprobs(self, prompt: Sequence[int]) -> list[float | None]:
-        """Return the raw log-probability of every token of a prompt but the first.
-
-        None stands for one that is not finite. Runs the prompt on its own, apart from any batch.
+        Raises GenerationError for what the model fails with; the rows are lost then.
         """
-        logits = Forward(self._model)._all_prompt_logits([prompt], keep=0)[0]
-        ids = torch.tensor(prompt[1:], device=logits.device).unsqueeze(-1)
-        found = torch.log_softmax(logits[:-1], -1).gather(-1, ids)
-        return [value if math.isfinite(value) else None for value in found.flatten().tolist()]
-
-    def _all_prompt_logits(self, prompts: Sequence[Sequence[int]], *, keep: int) -> torch.Tensor:
-        longest = max(map(len, prompts))
-        padding = [longest - len(prompt) for prompt in prompts]
-        ids = [[0] * pad + list(prompt) for pad, prompt in zip(padding, prompts, strict=True)]
-        mask = [[0] * pad + [1] * (longest - pad) for pad in padding]
-        self._mask = torch.tensor(mask, device=self._model.device)
-        positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
-        return self._run(torch.tensor(ids, device=self._model.device), positions, keep)
+        return self._append(runs, keep=1)[:, -1]
 
     @torch.no_grad()
-    def decode(self, token_ids: Sequence[int]) -> torch.Tensor:
-        """Append one token to each row; return the logits that follow."""
-        more = torch.ones(len(token_ids), 1, dtype=self._mask.dtype, device=self._mask.device)
-        self._mask = torch.cat([self._mask, more], -1)
-        positions = self._mask.sum(-1, keepdim=True) - 1
-        ids = torch.tensor(token_ids, device=self._model.device).unsqueeze(-1)
-        return self._run(ids, positions, 1)[:, -1]
+    def append_with_logprobs(
+        self, run: Sequence[int], following: int | None
+    ) -> tuple[torch.Tensor, list[float | None]]:
+        """Do the same for the only row, and tell the raw log-probability of each next token.
+
+        That is, of `run[1:]` and of `following` if there is one; None stands for what is not
+        finite.
+        """
+        logits = self._append([run], keep=0)[0]
+        expected = [*run[1:], *([] if following is None else [following])]
+        ids = torch.tensor(expected, dtype=torch.int64, device=logits.device).unsqueeze(-1)
+        found = torch.log_softmax(logits[: len(expected)], -1).gather(-1, ids).flatten().tolist()
+        return logits[-1:], [value if math.isfinite(value) else None for value in found]
+
+    def _append(self, runs: Sequence[Sequence[int]], *, keep: int) -> torch.Tensor:
+        width = max(map(len, runs))
+        gaps = [width - len(run) for run in runs]
+        device = self._mask.device
+        ids = [[0] * gap + list(run) for gap, run in zip(gaps, runs, strict=True)]
+        new = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=device)
+        before = torch.tensor(self._lengths, device=device).unsqueeze(-1)
+        positions = (before + new.cumsum(-1) - 1).clamp(min=0)
+        self._mask = torch.cat([self._mask, new], -1)
+        self._lengths = [n + len(run) for n, run in zip(self._lengths, runs, strict=True)]
+        return self._run(torch.tensor(ids, device=device), positions, keep)
 
     def _run(self, ids: torch.Tensor, positions: torch.Tensor, keep: int) -> torch.Tensor:
-        """Raises GenerationError for what a model fails with, lack of memory above all."""
         model: Any = self._model
+        options = {} if self.adapters is None else {"adapter_names": self.adapters}
         try:
             logits: torch.Tensor = model(
                 input_ids=ids,
@@ -70,6 +94,7 @@ class Forward:
                 past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=keep,
+                **options,
             ).logits
             return logits.float()
         except RuntimeError as error:  # torch's own errors, OutOfMemoryError among them
@@ -78,7 +103,39 @@ class Forward:
 
     @torch.no_grad()
     def keep(self, rows: Sequence[int]) -> None:
-        """Keep only some rows, in the order given."""
+        """Keep only some rows, in the order given. Cost: a copy of what is kept."""
         index = torch.tensor(rows, device=self._mask.device)
-        self._cache.batch_select_indices(index)
+        for layer in self._layers:
+            layer.take_rows(index)
+        if not self._layers:
+            self._cache.batch_select_indices(index)
         self._mask = self._mask[index]
+        self._lengths = [self._lengths[row] for row in rows]
+        if self.adapters is not None:
+            self.adapters = [self.adapters[row] for row in rows]
+        self._close_gaps()
+
+    @torch.no_grad()
+    def join(self, below: Rows) -> None:
+        """Take in the rows of another batch, below these. Cost: a copy of both."""
+        for batch in (self, below):
+            batch._close_gaps(most=0)
+        for layer, other in zip(self._layers, below._layers, strict=True):
+            layer.stack(other)
+        width = max(self.columns, below.columns)
+        self._mask = torch.cat([pad(b._mask, (width - b.columns, 0)) for b in (self, below)])
+        self._lengths += below._lengths
+        if self.adapters is not None and below.adapters is not None:
+            self.adapters += below.adapters
+
+    def _close_gaps(self, most: int | None = None) -> None:
+        """Move each row's tokens to the right end of as few columns as the longest row needs."""
+        longest = max(self._lengths)
+        if most is None:
+            most = MOST_GAPS + longest // 4
+        if not self._layers or self.columns - longest <= most:
+            return
+        order = self._mask.sort(dim=-1, stable=True).indices[:, -longest:]
+        for layer in self._layers:
+            layer.take_columns(order)
+        self._mask = self._mask.gather(1, order)

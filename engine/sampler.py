@@ -116,16 +116,16 @@ class Row:
     allowed: Mask | None = None
 
 
-def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice]:
+def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | GenerationError]:
     """Choose a token for each of `rows`; logits (B, V) float32 are used up.
 
-    Raises GenerationError if a row has no finite probability to offer, which means that the model
-    computed NaN.
+    A row that has no finite probability to offer, because the model computed NaN, gets an error.
     """
     forced = {row.index: forced for row in rows if (forced := _forced(row)) is not None}
     open_ = [row for row in rows if row.index not in forced]
-    drawn = {row.index: choice for row, choice in zip(open_, _choose(logits, open_), strict=True)}
-    return [(forced | drawn)[row.index] for row in rows]
+    found: dict[int, Choice | GenerationError] = {**forced}
+    found |= {row.index: choice for row, choice in zip(open_, _choose(logits, open_), strict=True)}
+    return [found[row.index] for row in rows]
 
 
 def _forced(row: Row) -> Choice | None:
@@ -137,7 +137,7 @@ def _forced(row: Row) -> Choice | None:
     return Choice(token_id, 0.0, top, forced=True)
 
 
-def _choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice]:
+def _choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | GenerationError]:
     if not rows:
         return []
     for row in rows:
@@ -165,9 +165,11 @@ def _filter(logits: torch.Tensor, row: Row) -> None:
     logits[ids] = row.sampler.filter(logits[ids])
 
 
-def _choice(row: Row, token_id: int, logprob: float, logprobs: torch.Tensor) -> Choice:
+def _choice(
+    row: Row, token_id: int, logprob: float, logprobs: torch.Tensor
+) -> Choice | GenerationError:
     if not -float("inf") < logprob <= 0:
-        raise GenerationError("the model computed logits that are not numbers; use a wider dtype")
+        return GenerationError("the model computed logits that are not numbers; use a wider dtype")
     top = top_tokens(logprobs[row.index], row.sampler.parameters.top_n_tokens or 0)
     return Choice(token_id, logprob + 0.0, top)  # + 0.0 turns -0.0 into 0.0
 

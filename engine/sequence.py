@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 from ..fsm.token_fsm import TokenFSM
-from ..schemas.errors import GenerationError
+from ..schemas.errors import GenerationError, LockstitchError
 from ..schemas.parameters import GenerateParameters
 from ..schemas.response import FinishReason, PrefillToken, Token
 from .detokenizer import Detokenizer, TokenTexts
@@ -35,7 +36,10 @@ class Task:
 
 
 class RunningSequence:
-    """A text that grows by `accept` until `finish_reason` is set."""
+    """A text that grows by `accept` until `finish_reason` is set, or `error`.
+
+    `began` is when its prompt first went to the model, as `time.perf_counter()` has it.
+    """
 
     def __init__(self, task: Task, sampler: Sampler, texts: TokenTexts, seed: int | None) -> None:
         self.task = task
@@ -45,6 +49,8 @@ class RunningSequence:
         self.prefill: tuple[PrefillToken, ...] = ()
         self.forced_tokens = 0
         self.finish_reason: FinishReason | None = None
+        self.error: LockstitchError | None = None
+        self.began: float | None = None
         self._sampler = sampler
         self._texts = texts
         self._detokenizer = Detokenizer(texts)
@@ -52,10 +58,35 @@ class RunningSequence:
         self._overhang = 0
         self._state = 0 if task.fsm is None else task.fsm.start
 
+    def begin(self) -> None:
+        """Take note that the prompt goes to the model."""
+        self.began = perf_counter()
+
+    def fail(self, error: LockstitchError) -> None:
+        """End without a text."""
+        self.error = error
+
     @property
-    def last_token_id(self) -> int:
-        """The token that goes through the model next."""
-        return self.tokens[-1].id if self.tokens else self.task.prompt_ids[-1]
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.finish_reason is not None or self.error is not None
+
+    @property
+    def pending(self) -> Sequence[int]:
+        """The tokens that the model has not seen yet."""
+        return (self.tokens[-1].id,) if self.tokens else self.task.prompt_ids
+
+    @property
+    def wants_prefill(self) -> bool:
+        """Whether the log-probabilities of the prompt are asked for."""
+        return bool(self.task.parameters.decoder_input_details)
+
+    def tell_prefill(self, logprobs: Sequence[float | None]) -> None:
+        """Take the log-probability of every prompt token; None for the first."""
+        self.prefill = tuple(
+            PrefillToken(id=token_id, text=self._texts.text_of(token_id), logprob=logprob)
+            for token_id, logprob in zip(self.task.prompt_ids, logprobs, strict=True)
+        )
 
     @property
     def text(self) -> str:

@@ -33,7 +33,9 @@ class Limits:
 
     The token limits of None follow the model: a prompt and its answer fill the context at most.
     `accept_one=False` refuses top_p and typical_p of exactly 1.0, which otherwise mean "off".
-    `max_batch_size` bounds the rows of one forward pass, not what a caller may ask for.
+    `max_batch_size` bounds the rows of one forward pass and `max_batch_total_tokens` the positions
+    of the KV cache (None: by the memory that is free); neither bounds what a caller may ask for.
+    `adapters` are the ids of those that are loaded.
     """
 
     max_best_of: int = 2
@@ -42,10 +44,12 @@ class Limits:
     max_input_tokens: int | None = None
     max_total_tokens: int | None = None
     max_batch_size: int = 32
+    max_batch_total_tokens: int | None = None
+    adapters: frozenset[str] = frozenset()
     grammar_support: bool = True
     accept_one: bool = True
 
-    def for_context(self, context_length: int) -> Limits:
+    def for_context(self, context_length: int, adapters: frozenset[str] = frozenset()) -> Limits:
         """Return these limits with the token limits filled in and checked against the model.
 
         Raises ValidationError naming the limit that does not fit.
@@ -58,7 +62,10 @@ class Limits:
             refuse(f"max_input_tokens must lie in [1, {total - 1}]", "max_input_tokens")
         if self.max_batch_size < 1:
             refuse("max_batch_size must be >= 1", "max_batch_size")
-        return replace(self, max_total_tokens=total, max_input_tokens=most)
+        positions = self.max_batch_total_tokens
+        if positions is not None and positions < total:
+            refuse(f"max_batch_total_tokens must be >= {total}", "max_batch_total_tokens")
+        return replace(self, max_total_tokens=total, max_input_tokens=most, adapters=adapters)
 
 
 def _to_float32(value: float) -> float:
@@ -155,6 +162,11 @@ class GenerateParameters(BaseModel):
         return bool(self.do_sample) or self._filtered or (self.temperature or 1.0) != 1.0
 
     @property
+    def generated_penalties(self) -> tuple[float, float]:
+        """What to subtract for each time a token was generated, and once if it was at all."""
+        return (0.0, 0.0)
+
+    @property
     def _filtered(self) -> bool:
         return any(p is not None for p in (self.top_k, self.top_p, self.typical_p))
 
@@ -214,7 +226,7 @@ def check_parameters(parameters: GenerateParameters, limits: Limits, *, stream: 
     if (p.best_of or 1) > 1 and p.seed is not None:
         refuse("seed cannot be combined with best_of > 1", "seed")
     _check_top_n(p.top_n_tokens or 0, limits)
-    if p.adapter_id:
+    if p.adapter_id and p.adapter_id not in limits.adapters:
         refuse(f"adapter {p.adapter_id} is not loaded", "adapter_id")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,15 @@ def restricted(index: int, who: Sampler, ids: list[int], width: int, *, narrow: 
     return Row(index, who, packed(ids, width), np.array(ids, np.int32) if narrow else None)
 
 
+def chosen(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice]:
+    """Return the choices, all of which are expected to be there."""
+    found = choose(logits, rows)
+    assert not any(isinstance(choice, GenerationError) for choice in found)
+    return [choice for choice in found if isinstance(choice, Choice)]
+
+
 def pick(logits: list[float], who: Sampler) -> Choice:
-    return choose(torch.tensor([logits]), [Row(0, who)])[0]
+    return chosen(torch.tensor([logits]), [Row(0, who)])[0]
 
 
 def test_draws_follow_the_vector() -> None:
@@ -60,7 +68,7 @@ def test_a_likelihood_is_that_of_the_whole_row() -> None:
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_likelihoods_count_only_what_is_left(narrow: bool) -> None:
-    (choice,) = choose(
+    (choice,) = chosen(
         torch.tensor([Z]),
         [restricted(0, sampler(top_n_tokens=5), [1, 2, 5], 6, narrow=narrow)],
     )
@@ -69,7 +77,7 @@ def test_likelihoods_count_only_what_is_left(narrow: bool) -> None:
     assert choice.logprob == pytest.approx(expected[1])
     assert [i for i, _ in choice.top] == [2, 5, 1]
     assert sorted(p for _, p in choice.top) == pytest.approx(sorted(expected))
-    (filtered,) = choose(
+    (filtered,) = chosen(
         torch.tensor([Z]),
         [restricted(0, sampler(seed=1, top_k=1), [1, 2, 5], 6, narrow=narrow)],
     )
@@ -80,7 +88,7 @@ def test_temperature_comes_after_the_penalties_and_the_mask() -> None:
     # (z / penalty) / temperature and (z + delta) / temperature; the other orders differ.
     row = restricted(0, sampler(temperature=0.5, frequency_penalty=1.0, top_n_tokens=5),
                      [0, 3], 6, narrow=False)  # fmt: skip
-    (choice,) = choose(torch.tensor([Z]), [row])
+    (choice,) = chosen(torch.tensor([Z]), [row])
     expected = torch.log_softmax(torch.tensor([1.75, 1.0]) / 0.5, -1).tolist()
     assert [p for _, p in choice.top] == pytest.approx(expected)
 
@@ -89,7 +97,7 @@ def test_filters_see_only_what_the_mask_allows() -> None:
     # Token 0 holds most of the mass: a filter before the mask would leave nothing of [1, 4].
     for values in ({"top_k": 1}, {"top_p": 0.1}, {"typical_p": 0.1}):
         row = restricted(0, sampler(seed=0, **values), [1, 4], 6, narrow=False)
-        (choice,) = choose(torch.tensor([[50.0, -1.0, 0.5, 1.5, -3.0, 0.0]]), [row])
+        (choice,) = chosen(torch.tensor([[50.0, -1.0, 0.5, 1.5, -3.0, 0.0]]), [row])
         assert choice.token_id in (1, 4)
 
 
@@ -114,7 +122,7 @@ def test_the_watermark_follows_the_last_token() -> None:
 def test_one_allowed_token_needs_no_logits_and_no_draw() -> None:
     free, other = (sampler(seed=5, do_sample=True, top_n_tokens=3) for _ in range(2))
     row = restricted(0, free, [4], 6, narrow=True)
-    (choice,) = choose(torch.full((1, 6), torch.nan), [row])
+    (choice,) = chosen(torch.full((1, 6), torch.nan), [row])
     assert choice == Choice(4, 0.0, ((4, 0.0),), forced=True)
     assert pick(Z, free) == pick(Z, other)
 
@@ -127,7 +135,7 @@ def test_a_narrow_row_is_drawn_as_a_wide_one(values: dict[str, Any]) -> None:
     for narrow in (False, True):
         who = sampler(seed=11, width=100, do_sample=True, **values)
         rows = [[restricted(0, who, ids, 100, narrow=narrow)] for _ in logits]
-        found.append([choose(z[None].clone(), r)[0] for z, r in zip(logits, rows, strict=True)])
+        found.append([chosen(z[None].clone(), r)[0] for z, r in zip(logits, rows, strict=True)])
     assert [c.token_id for c in found[0]] == [c.token_id for c in found[1]]
     assert [c.logprob for c in found[0]] == pytest.approx([c.logprob for c in found[1]], abs=1e-6)
 
@@ -148,16 +156,20 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
         ids = list(range(index, 70, 2))
         return restricted(index, who, ids, 70, narrow=False) if index % 2 else Row(index, who)
 
-    together = choose(logits.clone(), [make(i) for i in range(6)])
-    reversed_ = choose(logits.clone(), [make(i) for i in reversed(range(6))])
-    alone = [choose(logits.clone(), [make(i)])[0] for i in range(6)]
+    together = chosen(logits.clone(), [make(i) for i in range(6)])
+    reversed_ = chosen(logits.clone(), [make(i) for i in reversed(range(6))])
+    alone = [chosen(logits.clone(), [make(i)])[0] for i in range(6)]
     assert together == alone == reversed_[::-1]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
 def test_logits_that_are_no_numbers_are_an_error(bad: float) -> None:
-    with pytest.raises(GenerationError, match="not numbers"):
-        pick([bad] * 6, sampler())
+    logits = torch.tensor([[bad] * 6, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
+    error, choice = choose(logits, [Row(0, sampler()), Row(1, sampler())])
+    assert isinstance(error, GenerationError)
+    assert "not numbers" in error.message
+    assert isinstance(choice, Choice)  # a neighbour is not disturbed
+    assert choice.token_id == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,259 @@
+"""Continuous batching: rows join and leave between steps, and none changes what another computes.
+
+A step decodes one token for every row that runs, and takes one chunk of waiting prompts through
+the model. Short prompts share a chunk, a long one takes several steps, so rows that run wait for
+at most one chunk between two tokens. A prompt that is done joins the rows that run.
+
+The KV cache is bounded: a row is let in only if the rectangle of all rows by the longest of them,
+at its full length, fits. So no row can run out of room later; the others wait, in order.
+
+transformers has continuous batching of its own (paged, sampling shared by all requests, processors
+that see the last token only); it can carry neither grammars nor per-request generators.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import torch
+from transformers import PreTrainedModel
+
+from ..schemas.errors import GenerationError, LockstitchError, ValidationError
+from .forward import Rows
+from .sampler import Choice, Row, choose
+from .sequence import RunningSequence
+
+T = TypeVar("T")
+CHUNK = 512  # prompt tokens in one step, padding included
+LOGPROB_CHUNK = 128  # where the logits of every prompt token are needed
+
+
+@dataclass
+class Group:
+    """Rows that go through the model together; `done` counts prompt tokens that have gone."""
+
+    rows: Rows
+    runs: list[RunningSequence]
+    done: int = 0
+    logprobs: list[float | None] = field(default_factory=lambda: [None])
+
+
+class Batch:
+    """Sequences that are decoded together. Not thread-safe: one thread adds, steps and drops."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        max_rows: int,
+        max_positions: int,
+        base_adapter: str | None = None,
+    ) -> None:
+        """Bound the rows, and the positions of the KV cache.
+
+        `base_adapter` names "no adapter" where the model has adapters.
+        """
+        self._model = model
+        self._max_rows = max_rows
+        self._max_positions = max_positions
+        self._base_adapter = base_adapter
+        self._waiting: deque[RunningSequence] = deque()
+        self._prefill: Group | None = None
+        self._groups: list[Group] = []
+        self._over: list[RunningSequence] = []  # ended outside of a choice, to be told
+        self._joins = Rows(model, 0).joins
+
+    def add(self, run: RunningSequence) -> None:
+        """Let a sequence wait for its turn; one that needs no model ends with the next step."""
+        _guarded(run, run.end_if_complete)
+        if run.ended:
+            run.begin()
+            self._over.append(run)
+        else:
+            self._waiting.append(run)
+
+    @property
+    def idle(self) -> bool:
+        """Whether a step would do nothing."""
+        return not (self._waiting or self._prefill or self._groups or self._over)
+
+    @property
+    def waiting(self) -> int:
+        """How many sequences have not begun."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> list[RunningSequence]:
+        """The sequences that are in the model."""
+        groups = [*self._groups, *([self._prefill] if self._prefill else [])]
+        return [run for group in groups for run in group.runs]
+
+    def drop(self, run: RunningSequence) -> None:
+        """Forget a sequence that nobody waits for; its row is free before the next step."""
+        if run in self._waiting:
+            self._waiting.remove(run)
+        for group in (self._prefill, *self._groups):
+            if group is not None and run in group.runs:
+                self._keep(group, [r for r in group.runs if r is not run])
+
+    def fail(self, error: LockstitchError) -> list[RunningSequence]:
+        """End every sequence with an error; return them."""
+        failed = [*self._waiting, *self.running]
+        self._waiting.clear()
+        self._prefill, self._groups = None, []
+        for run in failed:
+            run.fail(error)
+        return failed
+
+    def step(self) -> list[RunningSequence]:
+        """Do one step; return the sequences that got a token or ended."""
+        self._begin_prefill()
+        parts = [(group, self._decode(group)) for group in self._groups]
+        parts += self._prefill_step()
+        ready = [(group, logits) for group, logits in parts if logits is not None]
+        accepted = _accept(ready)
+        self._settle([group for group, _ in ready])
+        over, self._over = self._over, []
+        return over + accepted
+
+    def _begin_prefill(self) -> None:
+        if self._prefill is None and (runs := list(self._admitted())):
+            adapters = None
+            if self._base_adapter is not None:
+                adapters = [run.task.parameters.adapter_id or self._base_adapter for run in runs]
+            self._prefill = Group(Rows(self._model, len(runs), adapters), runs)
+
+    def _admitted(self) -> Iterator[RunningSequence]:
+        """Take sequences off the queue that fit beside those that run, and into one chunk."""
+        rows = sum(len(group.runs) for group in self._groups)
+        longest = max((_most(run) for run in self.running), default=0)
+        prompt = 0
+        count = 0
+        while self._waiting and rows + count < self._max_rows:
+            run = self._waiting[0]
+            longest = max(longest, _most(run))
+            prompt = max(prompt, len(run.task.prompt_ids))
+            alone = rows + count == 0
+            if not alone and (rows + count + 1) * longest > self._max_positions:
+                return
+            shares = self._joins and not run.wants_prefill
+            if count and ((count + 1) * prompt > CHUNK or not shares):
+                return
+            count += 1
+            run.begin()
+            yield self._waiting.popleft()
+            if not shares:
+                return
+
+    def _decode(self, group: Group) -> torch.Tensor | None:
+        return self._forward(group, lambda: group.rows.append([run.pending for run in group.runs]))
+
+    def _forward(self, group: Group, work: Callable[[], torch.Tensor]) -> torch.Tensor | None:
+        """Run the model for a group; what it fails with ends all of its rows, and only these."""
+        try:
+            return work()
+        except GenerationError as error:
+            for run in group.runs:
+                run.fail(error)
+            self._over += group.runs
+            group.runs = []
+            return None
+
+    def _prefill_step(self) -> list[tuple[Group, torch.Tensor | None]]:
+        """Take one chunk through the model; return the group once its prompts are through."""
+        group = self._prefill
+        if group is None:
+            return []
+        logits = self._prefill_chunk(group)
+        if logits is None and group.runs:
+            return []
+        self._prefill = None
+        return [(group, logits)]
+
+    def _prefill_chunk(self, group: Group) -> torch.Tensor | None:
+        """Take the next chunk of prompts through the model; logits only after the last one."""
+        if len(group.runs) > 1:
+            return self._decode(group)
+        run = group.runs[0]
+        prompt = run.task.prompt_ids
+        size = LOGPROB_CHUNK if run.wants_prefill else CHUNK
+        part = prompt[group.done : group.done + size]
+        group.done += len(part)
+        if run.wants_prefill:
+            following = prompt[group.done] if group.done < len(prompt) else None
+            logits = self._forward(group, lambda: self._with_logprobs(group, part, following))
+        else:
+            logits = self._forward(group, lambda: group.rows.append([part]))
+        if group.done < len(prompt):
+            return None
+        if run.wants_prefill:
+            run.tell_prefill(group.logprobs)
+        return logits
+
+    def _with_logprobs(
+        self, group: Group, part: Sequence[int], following: int | None
+    ) -> torch.Tensor:
+        logits, logprobs = group.rows.append_with_logprobs(part, following)
+        group.logprobs += logprobs
+        return logits
+
+    def _settle(self, groups: Sequence[Group]) -> None:
+        """Let rows that have ended go, and new ones join those that run."""
+        self._groups = [group for group in self._groups if group.runs]
+        for group in groups:
+            self._keep(group, [run for run in group.runs if not run.ended])
+            if group.runs and group not in self._groups:
+                self._groups.append(group)
+        while len(self._groups) > 1 and all(group.rows.joins for group in self._groups):
+            below = self._groups.pop()
+            self._groups[-1].rows.join(below.rows)
+            self._groups[-1].runs += below.runs
+
+    def _keep(self, group: Group, runs: list[RunningSequence]) -> None:
+        if len(runs) < len(group.runs):
+            if runs:
+                group.rows.keep([i for i, run in enumerate(group.runs) if run in runs])
+            group.runs = runs
+        if not runs:
+            self._groups = [g for g in self._groups if g is not group]
+            self._prefill = None if self._prefill is group else self._prefill
+
+
+def _most(run: RunningSequence) -> int:
+    return len(run.task.prompt_ids) + run.task.max_new_tokens
+
+
+def _accept(parts: Sequence[tuple[Group, torch.Tensor]]) -> list[RunningSequence]:
+    """Choose a token for every row of some groups."""
+    runs = [run for group, _ in parts for run in group.runs]
+    if not runs:
+        return []
+    logits = parts[0][1] if len(parts) == 1 else torch.cat([logits for _, logits in parts])
+    rows: list[Row] = []
+    owners: list[RunningSequence] = []
+    for index, run in enumerate(runs):
+        row = _guarded(run, partial(run.row, index))
+        if row is not None:
+            rows.append(row)
+            owners.append(run)
+    for run, choice in zip(owners, choose(logits, rows), strict=True):
+        if isinstance(choice, Choice):
+            _guarded(run, partial(run.accept, choice))
+        else:
+            run.fail(choice)
+    return runs
+
+
+def _guarded(run: RunningSequence, work: Callable[[], T]) -> T | None:
+    """Do something for one sequence; what it fails with ends this one only."""
+    try:
+        return work()
+    except ValidationError as error:  # a limit that was met while the text was under way
+        run.fail(GenerationError(f"Request failed during generation: {error.message}"))
+    except LockstitchError as error:
+        run.fail(error)
+    return None
