@@ -42,10 +42,26 @@ class KeywordReport:
     status: Status
 
 
+class Notes:
+    """What became of the keywords, in the order in which they were read."""
+
+    def __init__(self) -> None:
+        self._found: dict[KeywordReport, None] = {}
+
+    def __call__(self, pointer: str, keyword: str, status: Status) -> None:
+        """Take note of a keyword."""
+        self._found[KeywordReport(pointer, keyword, status)] = None
+
+    def all(self) -> tuple[KeywordReport, ...]:
+        """Return each note once."""
+        return tuple(self._found)
+
+
 class Grammar:
     """A language of byte strings that is known not to be empty; made by `compile_grammar`.
 
-    Thread-safe; states and rows that were computed once are kept for its lifetime.
+    Thread-safe; states and rows that were computed once are kept for its lifetime. It can be
+    pickled, to be compiled in another process; it is no format to keep.
     """
 
     def __init__(
@@ -63,6 +79,13 @@ class Grammar:
         self.schema = schema  # what the terms were made from, and its root node
         self.lock = threading.RLock()
         self.shortest_texts = shortest
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self.lock = threading.RLock()
 
     def accepts(self, text: bytes) -> bool:
         """Return whether the whole text is in the language. Cost: linear in the text."""
@@ -100,12 +123,15 @@ def compile_grammar(
     style: TextStyle | None = None,
     registry: Documents | None = None,
     assert_format: bool = True,
+    fuel: int = FUEL,
 ) -> Grammar:
     """Compile a `grammar` field: `{"type": "json" | "json_schema" | "regex", "value": ...}`.
 
     `registry` maps URIs to documents that `$ref` may name (or is a `referencing.Registry`; it
     is not asked to retrieve); nothing is ever fetched. `assert_format=False` makes `format` an
-    annotation. Raises GrammarError: InvalidGrammarError (not a grammar), UnsupportedGrammarError (a
+    annotation. `fuel` is how much work may be done, in steps.
+
+    Raises GrammarError: InvalidGrammarError (not a grammar), UnsupportedGrammarError (a
     keyword or construct that is not enforced), UnsatisfiableGrammarError (no text matches),
     GrammarTooLargeError (a counted limit). Cost: linear in the schema; the automaton comes later.
     """
@@ -114,12 +140,12 @@ def compile_grammar(
         raise InvalidGrammarError('a grammar of type "text" constrains nothing; leave it out')
     if isinstance(parsed, JsonGrammar):
         style = style or TextStyle()
-        return _compile_json(parsed.schema, style, registry, assert_format=assert_format)
-    return _compile_regex(parsed.pattern)
+        terms = Terms(fuel=fuel)
+        return _compile_json(terms, parsed.schema, style, registry, assert_format=assert_format)
+    return _compile_regex(Terms(fuel=fuel), parsed.pattern)
 
 
-def _compile_regex(pattern: str) -> Grammar:
-    terms = Terms(fuel=FUEL)
+def _compile_regex(terms: Terms, pattern: str) -> Grammar:
     start = compile_regex(terms, pattern, Utf8Alphabet(terms), dialect="python", search=False)
     if terms.is_empty(start):
         raise UnsatisfiableGrammarError("no text matches this regex")
@@ -127,17 +153,17 @@ def _compile_regex(pattern: str) -> Grammar:
 
 
 def _compile_json(
-    schema: object, style: TextStyle, registry: Documents | None, *, assert_format: bool
+    terms: Terms,
+    schema: object,
+    style: TextStyle,
+    registry: Documents | None,
+    *,
+    assert_format: bool,
 ) -> Grammar:
-    terms = Terms(fuel=FUEL)
     text = JsonText(terms, style)
-    report: dict[KeywordReport, None] = {}
-
-    def note(pointer: str, keyword: str, status: Status) -> None:
-        report[KeywordReport(pointer, keyword, status)] = None
-
+    notes = Notes()
     source = SchemaSource(schema, registry)
-    graph = SchemaGraph(source, text, partial(read_place, report=note, formats=assert_format))
+    graph = SchemaGraph(source, text, partial(read_place, report=notes, formats=assert_format))
     shortest = Shortest(terms)
     root = graph.place(source.root)
     draft4 = None
@@ -149,7 +175,7 @@ def _compile_json(
             raise _unsatisfiable(graph, productive, root)
     language = JsonLanguage(graph, numbers, productive)
     language.settle()
-    return Grammar(terms, language.node(root), shortest, tuple(report), (language, root))
+    return Grammar(terms, language.node(root), shortest, notes.all(), (language, root))
 
 
 def _unsatisfiable(

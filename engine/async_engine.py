@@ -1,7 +1,8 @@
 """The engine for an event loop: many requests at once, one thread that decodes.
 
-Requests are prepared (tokenised, their grammars compiled) on worker threads, so that a slow grammar
-holds up nobody else; what can be refused is refused there. Then their sequences go to the decoding
+Requests are prepared (tokenised, their grammars compiled) on worker threads; what can be refused is
+refused there. A grammar that takes long is compiled in a process of its own, where it holds up
+nobody else. Then their sequences go to the decoding
 thread, the only one that runs the model, and progress comes back to the loop after each step.
 
 A permit is taken before anything else, one for each sequence; without one the answer is
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
@@ -24,11 +26,14 @@ from ..schemas.errors import GenerationError, OverloadedError
 from ..schemas.request import GenerateRequest
 from ..schemas.response import GenerateResponse, StreamEvent
 from .answers import answer, events, likeliest
+from .compile_apart import compile_apart
 from .engine import Engine
+from .grammar_cache import SlowGrammarError
 from .sequence import RunningSequence
 
 log = logging.getLogger(__name__)
 PREPARING_THREADS = 4
+COMPILING_PROCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,8 @@ class AsyncEngine:
         self._permits = Permits(max_concurrent_requests)
         self._decoder = DecodingThread(engine)
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, "lockstitch-prepare")
+        self._compiling = ThreadPoolExecutor(COMPILING_PROCESSES, "lockstitch-compile")
+        engine.preparation.grammars.compile_slow = compile_apart
 
     async def start(self) -> None:
         """Start the decoding thread."""
@@ -246,6 +253,7 @@ class AsyncEngine:
         self._permits.close()
         await asyncio.to_thread(self._decoder.stop)
         self._preparing.shutdown(cancel_futures=True)
+        self._compiling.shutdown(cancel_futures=True)
 
     @property
     def healthy(self) -> bool:
@@ -300,10 +308,11 @@ class AsyncEngine:
         self, request: GenerateRequest, *, special_tokens: bool
     ) -> list[RunningSequence]:
         loop = asyncio.get_running_loop()
-        prepare = self.engine.preparation.sequences
-        return await loop.run_in_executor(
-            self._preparing, lambda: prepare(request, special_tokens=special_tokens)
-        )
+        prepare = partial(self.engine.preparation.sequences, request, special_tokens=special_tokens)
+        try:
+            return await loop.run_in_executor(self._preparing, partial(prepare, quick=True))
+        except SlowGrammarError:
+            return await loop.run_in_executor(self._compiling, prepare)
 
     def _submitted(self, run: RunningSequence) -> Ticket:
         ticket = Ticket(run)

@@ -2,7 +2,7 @@
 
 A batch job sends the same schema with every row, and compiling is cheap but what a token FSM has
 learnt about its states is not. The cache keeps the last ones used; one that is being compiled is
-waited for, not compiled twice.
+waited for, not compiled twice, and nobody waits for another grammar.
 """
 
 from __future__ import annotations
@@ -10,50 +10,99 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 
 from ..constraint.grammar import Grammar, compile_grammar
 from ..constraint.text.style import TextStyle
 from ..fsm.token_fsm import TokenFSM
 from ..fsm.vocabulary import Vocabulary
+from ..schemas.errors import GrammarTooLargeError
 from ..schemas.grammar import JsonGrammar, parse_grammar
 
 MOST_GRAMMARS = 64
+QUICK_FUEL = 20_000  # steps; some tens of milliseconds
+
+
+class SlowGrammarError(Exception):
+    """A grammar that takes longer than a quick caller waits; ask again without `quick`."""
 
 
 class GrammarCache:
-    """Token FSMs of one vocabulary and one style; thread-safe."""
+    """Token FSMs of one vocabulary and one style; thread-safe.
+
+    `compile_slow` is what compiles a grammar for callers that are not quick.
+    """
 
     def __init__(self, vocabulary: Vocabulary, style: TextStyle) -> None:
+        self.compile_slow: Callable[[object, TextStyle], Grammar] = _compile
         self._vocabulary = vocabulary
         self._style = style
         self._lock = threading.Lock()
-        self._fsms: OrderedDict[Hashable, TokenFSM] = OrderedDict()
+        self._fsms: OrderedDict[Hashable, Future[TokenFSM]] = OrderedDict()
 
-    def get(self, grammar: object) -> TokenFSM | None:
-        """Return the token FSM of a `grammar` field or of a compiled Grammar; None constrains
-        nothing.
+    def get(self, grammar: object, *, quick: bool = False) -> TokenFSM | None:
+        """Return the token FSM of a `grammar` field or a compiled Grammar, None if it allows all.
 
-        Raises GrammarError.
+        Raises GrammarError, and SlowGrammarError for a quick caller who would have to wait.
         """
         if isinstance(grammar, Grammar):
-            return self._kept(grammar, grammar)
+            return self._kept(grammar, grammar, quick=quick)
         parsed = parse_grammar(grammar)
         if parsed is None:
             return None
         if isinstance(parsed, JsonGrammar):
-            return self._kept(("json", json.dumps(parsed.schema)), parsed)
-        return self._kept(("regex", parsed.pattern), parsed)
+            return self._kept(("json", json.dumps(parsed.schema)), parsed, quick=quick)
+        return self._kept(("regex", parsed.pattern), parsed, quick=quick)
 
-    def _kept(self, key: Hashable, grammar: object) -> TokenFSM:
+    def _kept(self, key: Hashable, grammar: object, *, quick: bool) -> TokenFSM:
+        while True:
+            future, new = self._place(key)
+            if new:
+                self._fill(future, key, grammar, quick=quick)
+            elif quick and not future.done():
+                raise SlowGrammarError
+            try:
+                return future.result()
+            except SlowGrammarError:
+                if quick:
+                    raise
+
+    def _place(self, key: Hashable) -> tuple[Future[TokenFSM], bool]:
+        """Return the place of a grammar, and whether the caller has to fill it."""
         with self._lock:
-            fsm = self._fsms.get(key)
-            if fsm is None:
-                compiled = grammar
-                if not isinstance(compiled, Grammar):
-                    compiled = compile_grammar(grammar, style=self._style)
-                fsm = self._fsms[key] = TokenFSM(compiled, self._vocabulary)
+            found = self._fsms.get(key)
+            future = self._fsms[key] = found or Future()
             self._fsms.move_to_end(key)
             while len(self._fsms) > MOST_GRAMMARS:
                 self._fsms.popitem(last=False)
-            return fsm
+            return future, found is None
+
+    def _fill(
+        self, future: Future[TokenFSM], key: Hashable, grammar: object, *, quick: bool
+    ) -> None:
+        """Compile into a place; a failure is told to those who wait and not kept."""
+        try:
+            compiled = grammar
+            if not isinstance(compiled, Grammar):
+                compile_ = _compile_quickly if quick else self.compile_slow
+                compiled = compile_(grammar, self._style)
+            future.set_result(TokenFSM(compiled, self._vocabulary))
+        except BaseException as error:
+            with self._lock:
+                if self._fsms.get(key) is future:
+                    del self._fsms[key]
+            future.set_exception(error)
+
+
+def _compile(grammar: object, style: TextStyle) -> Grammar:
+    return compile_grammar(grammar, style=style)
+
+
+def _compile_quickly(grammar: object, style: TextStyle) -> Grammar:
+    try:
+        return compile_grammar(grammar, style=style, fuel=QUICK_FUEL)
+    except GrammarTooLargeError as error:
+        if error.allowed == QUICK_FUEL:
+            raise SlowGrammarError from error
+        raise

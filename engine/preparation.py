@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..constraint.text.style import TextStyle
+from ..fsm.token_fsm import TokenFSM
 from ..fsm.vocabulary import Vocabulary
 from ..schemas.parameters import GenerateParameters, Limits, refuse
 from ..schemas.request import GenerateRequest, check_length, check_request
@@ -46,15 +47,15 @@ class Preparation:
         self.grammars = GrammarCache(vocabulary, style)
 
     def sequences(
-        self, request: GenerateRequest, *, special_tokens: bool = True
+        self, request: GenerateRequest, *, special_tokens: bool = True, quick: bool = False
     ) -> list[RunningSequence]:
         """Check a request and return the sequences that it takes, one for each of `best_of`.
 
         `special_tokens=False` says that the prompt already has those that a prompt begins with.
-        Raises ValidationError for the first thing at fault.
+        Raises ValidationError for the first thing at fault, SlowGrammarError for `quick` callers.
         """
         check_request(request, self.limits)
-        task = self._task(request, special_tokens=special_tokens)
+        task = self._task(request, special_tokens=special_tokens, quick=quick)
         return [self._sequence(task) for _ in range(request.parameters.best_of or 1)]
 
     def _sequence(self, task: Task) -> RunningSequence:
@@ -64,7 +65,7 @@ class Preparation:
         sampler = Sampler(p, task.prompt_ids, self._vocabulary.size, self._device, seed)
         return RunningSequence(task, sampler, self._texts, seed)
 
-    def _task(self, request: GenerateRequest, *, special_tokens: bool) -> Task:
+    def _task(self, request: GenerateRequest, *, special_tokens: bool, quick: bool) -> Task:
         parameters = request.parameters
         ids = self._prompt_ids(request, special_tokens=special_tokens)
         return Task(
@@ -72,15 +73,17 @@ class Preparation:
             parameters=parameters,
             prompt_ids=ids,
             max_new_tokens=check_length(len(ids), parameters.max_new_tokens, self.limits),
-            fsm=self.grammars.get(parameters.grammar) if self._allows(parameters) else None,
+            fsm=self._fsm(parameters, quick=quick),
             eos_token_id=self._eos,
             eos_token_ids=self._vocabulary.eos_token_ids,
         )
 
-    def _allows(self, parameters: GenerateParameters) -> bool:
-        if parameters.grammar is not None and not self.limits.grammar_support:
+    def _fsm(self, parameters: GenerateParameters, *, quick: bool) -> TokenFSM | None:
+        if parameters.grammar is None:
+            return None
+        if not self.limits.grammar_support:
             refuse("grammar is disabled on this server", "grammar")
-        return parameters.grammar is not None
+        return self.grammars.get(parameters.grammar, quick=quick)
 
     def _prompt_ids(self, request: GenerateRequest, *, special_tokens: bool) -> tuple[int, ...]:
         with self._tokenizing:

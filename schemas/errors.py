@@ -16,11 +16,18 @@ server sends for it, so the library and the server fail with the same object.
     * GenerationError               "generation" 424
         * TokenRejectedError                                      `advance` with a masked token
     * IncompleteGenerationError     "incomplete_generation" 500
+    * StreamSerializationError      "stream_serialization_error" 500
+    * ToolError                     "tool_error" 422              tools that cannot be offered
+    * TemplateError                 "template_error" 422          the chat template failed
+    * MissingTemplateVariableError  "missing_template_variable" 422
+    * SuffixError                   "suffix not supported" 422
+    * BatchSizeError                "batch size exceeded" 422
+    * UnhealthyError                "healthcheck" 503
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class LockstitchError(Exception):
@@ -32,6 +39,17 @@ class LockstitchError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)  # subclasses take other arguments
+
+
+def _restored(
+    kind: type[LockstitchError], args: tuple[Any, ...], fields: dict[str, Any]
+) -> LockstitchError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class ValidationError(LockstitchError):
@@ -158,3 +176,52 @@ class IncompleteGenerationError(LockstitchError):
 
     error_type = "incomplete_generation"
     status = 500
+
+
+class StreamSerializationError(LockstitchError):
+    """An event of a stream could not be written as JSON."""
+
+    error_type = "stream_serialization_error"
+    status = 500
+
+
+class ToolError(LockstitchError):
+    """The tools of a chat request contradict each other or the rest of it."""
+
+    error_type = "tool_error"
+    status = 422
+
+
+class TemplateError(LockstitchError):
+    """The model has no chat template, or its template cannot render these messages."""
+
+    error_type = "template_error"
+    status = 422
+
+
+class MissingTemplateVariableError(LockstitchError):
+    """The chat template asks for a variable that the request does not give."""
+
+    error_type = "missing_template_variable"
+    status = 422
+
+
+class SuffixError(LockstitchError):
+    """A completion asks for text before a given suffix."""
+
+    error_type = "suffix not supported"
+    status = 422
+
+
+class BatchSizeError(LockstitchError):
+    """A completion has more prompts than the server takes in one request."""
+
+    error_type = "batch size exceeded"
+    status = 422
+
+
+class UnhealthyError(LockstitchError):
+    """The engine cannot answer requests any more."""
+
+    error_type = "healthcheck"
+    status = 503

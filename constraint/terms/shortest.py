@@ -7,8 +7,8 @@ itself is then read off by always taking the part with the least length.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 from ...schemas.errors import GrammarTooLargeError
 from .arena import Kind
@@ -121,18 +121,35 @@ class Shortest:
             width *= 4
 
     def _first_text(self, term: int, wanted: Callable[[bytes], bool], width: int) -> bytes | None:
+        """Search by A*: what is left of the text is at least as long as without complements."""
         visits: dict[int, int] = {}
-        queue = deque([(term, b"")])
+        queue = [(0, 0, term, b"")]
+        made = 0
         while queue:
-            top, text = queue.popleft()
+            _, _, top, text = heappop(queue)
             if self.terms.nullable(top) and wanted(text):
                 return text
             for mask, successor in self.terms.row(top):
+                least = len(text) + 1 + self._at_least(successor)
                 for byte in _bytes_of(mask, width):
                     if visits.get(successor, 0) < width:
                         visits[successor] = visits.get(successor, 0) + 1
-                        queue.append((successor, text + bytes([byte])))
+                        made += 1  # of equals the first
+                        heappush(queue, (least, made, successor, text + bytes([byte])))
         return None
+
+    def _at_least(self, term: int) -> int:
+        """Return a lower bound for the length, without a search for this term."""
+        node = self.terms.nodes[term]
+        if node[0] is Kind.INTERSECT:
+            return max(self._at_least(member) for member in node[1])
+        if node[0] is Kind.COMPLEMENT:
+            return 0 if self.terms.nullable(term) else 1
+        if node[0] is Kind.CONCAT and not self.terms.certain(node[1]):
+            return self._at_least(node[1]) + self._at_least(node[2])
+        if node[0] is Kind.UNION and not self.terms.certain(term):
+            return min(self._at_least(member) for member in node[1])
+        return self.length(term)
 
     def _captured(self, node: tuple[object, ...]) -> tuple[bytes, int]:
         """Return a shortest text of a capture's head after which something may follow, and that."""
