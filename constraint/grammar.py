@@ -30,7 +30,7 @@ from .text.json_text import JsonText
 from .text.numbers import NumberText
 from .text.style import TextStyle
 
-FUEL = 1_500_000  # steps; some seconds
+FUEL = 2_000_000  # steps; some seconds
 
 
 @dataclass(frozen=True, slots=True)

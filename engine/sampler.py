@@ -54,6 +54,8 @@ class Sampler:
         repetition = parameters.repetition_penalty
         self._repetition = 1.0 if repetition is None else repetition
         self._frequency = parameters.frequency_penalty or 0.0
+        self._per_use, self._once = parameters.generated_penalties
+        self._generated: dict[int, int] = {}
         self._counts: torch.Tensor | None = None
         if self._repetition != 1.0 or self._frequency != 0.0:
             ids = torch.tensor(prompt_ids, device=device)
@@ -62,6 +64,8 @@ class Sampler:
     def observe(self, token_id: int) -> None:
         """Take note of a token that was appended."""
         self._previous = token_id
+        if self._per_use or self._once:
+            self._generated[token_id] = self._generated.get(token_id, 0) + 1
         if self._counts is not None:
             self._counts[token_id] += 1
 
@@ -69,6 +73,11 @@ class Sampler:
         """Apply what comes before the mask, in place."""
         if self.parameters.watermark:
             add_watermark(logits, self._previous)
+        if self._generated:
+            uses = self._generated
+            ids = torch.tensor(list(uses), device=logits.device)
+            counts = torch.tensor(list(uses.values()), device=logits.device)
+            logits[ids] -= self._per_use * counts + self._once
         if self._counts is None:
             return
         if self._repetition != 1.0:

@@ -10,6 +10,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from .chat import ChatRequest
+from .chat_response import ChatChunk, ChatCompletion, Completion, CompletionChunk
+from .completions import CompletionRequest
 from .request import GenerateRequest
 from .response import GenerateResponse, StreamEvent
 
@@ -22,6 +25,25 @@ ERROR: dict[str, Any] = {
     "properties": {"error": {"type": "string"}, "error_type": {"type": "string"}},
 }
 
+OPENAI_ERROR: dict[str, Any] = {
+    "title": "OpenAiError",
+    "type": "object",
+    "required": ["error", "error_type"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        },
+        "error_type": {"type": "string"},
+    },
+}
+
 
 def wire_schema() -> dict[str, Any]:
     """Return one JSON Schema document; its `$defs` are the objects of the wire by name."""
@@ -30,9 +52,15 @@ def wire_schema() -> dict[str, Any]:
             (GenerateRequest, "validation"),
             (GenerateResponse, "serialization"),
             (StreamEvent, "serialization"),
+            (ChatRequest, "validation"),
+            (ChatCompletion, "serialization"),
+            (ChatChunk, "serialization"),
+            (CompletionRequest, "validation"),
+            (Completion, "serialization"),
+            (CompletionChunk, "serialization"),
         ]
     )
-    definitions = {**document["$defs"], "Error": ERROR}
+    definitions = {**document["$defs"], "Error": ERROR, "OpenAiError": OPENAI_ERROR}
     request = definitions["GenerateRequest"]["properties"]
     for name in ("parameters", "stream"):  # null is the same as absent, which `parse` sees to
         request[name] = {"anyOf": [request[name], {"type": "null"}]}

@@ -18,6 +18,7 @@ from ..terms.terms import Terms
 
 MOST_NAMES = 64
 MOST_STATES = 4000
+VISIT_WORK = 20  # pairs of rows that could be made in the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _breadth_first(terms: Terms, language: int, width: int) -> Iterator[bytes]:
         below: list[tuple[int, bytes]] = []
         for term, text in layer:
             visited += 1
+            terms.spend(VISIT_WORK)
             if terms.nullable(term):
                 yield text
             for mask, successor in terms.row(term):

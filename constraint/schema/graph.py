@@ -240,6 +240,7 @@ class SchemaGraph:
         found: dict[ObjectShape, None] = {}
         for shape in first:
             pairs = [shape.intersect(other) for other in second]
+            self.terms.spend(sum(len(pair.rules) for pair in pairs))
             kept = [shape] if shape in pairs else [p for p in pairs if not self._is_void(p)]
             found.update(dict.fromkeys(kept))
         return tuple(found)

@@ -13,6 +13,7 @@ import torch
 from lockstitch.engine.masking import Mask, apply_masks, forbid_on_device
 from lockstitch.engine.sampler import Choice, Row, Sampler, choose, top_tokens
 from lockstitch.schemas.errors import GenerationError
+from lockstitch.schemas.openai_parameters import OpenAiParameters
 from lockstitch.schemas.parameters import GenerateParameters
 
 Z = [2.0, -1.0, 0.5, 1.5, -3.0, 0.0]
@@ -199,3 +200,15 @@ def test_masks_of_any_width_on_any_device(width: int) -> None:
     assert torch.equal(on_device, expected)
     apply_masks(by_word, [], [])
     assert torch.equal(by_word, expected)
+
+
+def test_penalties_on_what_was_generated() -> None:
+    parameters = OpenAiParameters(count_penalty=0.5, presence_penalty=0.25, details=True)
+    who = Sampler(parameters, [0, 0], 6, torch.device("cpu"), None)
+    logits = torch.tensor(Z)
+    who.penalise(logits)
+    assert logits.tolist() == Z  # the prompt does not count
+    for token_id in (0, 3, 3):
+        who.observe(token_id)
+    who.penalise(logits)
+    assert logits.tolist() == pytest.approx([2.0 - 0.75, -1.0, 0.5, 1.5 - 1.25, -3.0, 0.0])
