@@ -24,6 +24,7 @@ from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, covers
 
 SHAPE_WORK = 2  # a pair of shapes takes about twice as long as a pair of a row
+RULES_A_STEP = 4
 MOST_PEEKS = 3
 
 
@@ -240,7 +241,7 @@ class SchemaGraph:
         found: dict[ObjectShape, None] = {}
         for shape in first:
             pairs = [shape.intersect(other) for other in second]
-            self.terms.spend(sum(len(pair.rules) for pair in pairs))
+            self.terms.spend(sum(len(pair.rules) for pair in pairs) // RULES_A_STEP)
             kept = [shape] if shape in pairs else [p for p in pairs if not self._is_void(p)]
             found.update(dict.fromkeys(kept))
         return tuple(found)
