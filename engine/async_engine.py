@@ -244,6 +244,11 @@ class AsyncEngine:
         self._compiling = ThreadPoolExecutor(COMPILING_PROCESSES, "lockstitch-compile")
         engine.preparation.grammars.compile_slow = compile_apart
 
+    @property
+    def workers(self) -> int:
+        """How many requests are prepared at the same time."""
+        return PREPARING_THREADS
+
     async def start(self) -> None:
         """Start the decoding thread."""
         self._decoder.start()

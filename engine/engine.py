@@ -10,12 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError as JinjaError
+from jinja2 import UndefinedError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..constraint.text.style import TextStyle
 from ..fsm.vocabulary import Vocabulary
-from ..schemas.errors import ModelUnavailableError, ValidationError
+from ..schemas.errors import (
+    MissingTemplateVariableError,
+    ModelUnavailableError,
+    TemplateError,
+    ValidationError,
+)
 from ..schemas.parameters import GenerateParameters, Limits, refuse
 from ..schemas.request import GenerateRequest
 from ..schemas.response import GenerateResponse, StreamEvent
@@ -160,27 +166,42 @@ class Engine:
             yield from events(run, sent, len(run.tokens))
             sent = len(run.tokens)
 
-    def chat_prompt(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def chat_prompt(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> str:
         """Return the prompt for a conversation, by the model's own chat template.
 
         A last message of the assistant is continued, otherwise the assistant's turn begins. Raises
-        ValidationError if the model has no template, or its template cannot render the messages.
+        TemplateError if the model has no template, or its template cannot render the messages.
         """
         if not getattr(self.tokenizer, "chat_template", None):
-            raise ValidationError("this model has no chat template; write the prompt yourself")
+            raise TemplateError("this model has no chat template; write the prompt yourself")
         try:
             turns = [dict(message) for message in messages]
             continued = bool(turns) and turns[-1].get("role") == "assistant"
             prompt: str = self.tokenizer.apply_chat_template(
                 turns,
+                tools=None if tools is None else [dict(tool) for tool in tools],
                 tokenize=False,
                 add_generation_prompt=not continued,
                 continue_final_message=continued,
             )
-        except (TypeError, ValueError, TemplateError) as error:
+        except UndefinedError as error:
+            raise MissingTemplateVariableError(
+                f"the chat template asks for what the messages do not have: {error}"
+            ) from error
+        except (TypeError, ValueError, JinjaError) as error:
             reason = f"the chat template cannot render these messages: {error}"
-            raise ValidationError(reason, parameter="messages") from error
+            raise TemplateError(reason) from error
         return prompt
+
+    @property
+    def template_knows_tools(self) -> bool:
+        """Whether the chat template shows tools to the model."""
+        template = getattr(self.tokenizer, "chat_template", None) or ""
+        return "tools" in str(template)
 
 
 def _raise_first_error(runs: Sequence[RunningSequence]) -> None:

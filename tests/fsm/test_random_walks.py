@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,12 @@ def refuse_repeated_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
+def as_float(text: str) -> float:
+    """Return a number as jsonschema compares it, NaN if that would be another number."""
+    value = float(text)
+    return value if Decimal(repr(value)) == Decimal(text) else math.nan
+
+
 def check_walks(schema: dict[str, Any], grammar: Grammar, seed: int) -> None:
     rng, validator = (
         random.Random(seed),
@@ -52,7 +60,9 @@ def check_walks(schema: dict[str, Any], grammar: Grammar, seed: int) -> None:
     for _ in range(WALKS):
         text = random_text(fsm, rng, ids)
         assert grammar.accepts(text), text
-        value = json.loads(text, object_pairs_hook=refuse_repeated_names)
+        value = json.loads(text, object_pairs_hook=refuse_repeated_names, parse_float=as_float)
+        if "NaN" in json.dumps(value):
+            continue
         error = next(validator.iter_errors(value), None)
         assert error is None, (schema, text, error)
 

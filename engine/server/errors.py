@@ -1,0 +1,83 @@
+"""Every error as an answer: one JSON object, in the form that the clients of the route read.
+
+The text-generation routes send `{"error", "error_type"}`, the routes under /v1 the object form that
+OpenAI's clients read, with the same `error_type` beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ...schemas.chat_response import openai_error_body
+from ...schemas.errors import LockstitchError
+from ...schemas.response import error_body
+from .bodies import HttpError
+
+log = logging.getLogger(__name__)
+OPENAI_ROUTES = ("/v1/chat/completions", "/v1/completions")
+CLIENT_CLOSED = 499  # what proxies write into their logs; nobody is there to read it
+
+
+class InternalError(LockstitchError):
+    """A defect of the server; its cause is in the log."""
+
+
+class Unauthorized(Exception):  # noqa: N818 - it is an answer rather than a failure
+    """A request without the key; the answer has no body."""
+
+
+class Disconnected(Exception):  # noqa: N818
+    """The client went away before it was answered."""
+
+
+def body_of(error: LockstitchError, path: str) -> dict[str, Any]:
+    """Return the JSON object for an error of a route."""
+    return openai_error_body(error) if path in OPENAI_ROUTES else dict(error_body(error))
+
+
+def status_of(error: LockstitchError) -> int:
+    """Return the HTTP status of an error."""
+    return error.http_status if isinstance(error, HttpError) else error.status
+
+
+def install(app: FastAPI) -> None:
+    """Let an application answer errors."""
+    app.add_exception_handler(LockstitchError, _typed)
+    app.add_exception_handler(HTTPException, _routing)
+    app.add_exception_handler(Exception, _defect)
+    app.add_exception_handler(Unauthorized, lambda request, error: Response(status_code=401))
+    app.add_exception_handler(
+        Disconnected, lambda request, error: Response(status_code=CLIENT_CLOSED)
+    )
+
+
+def _answer(request: Request, error: LockstitchError, status: int) -> JSONResponse:
+    request.state.error_type = error.error_type
+    return JSONResponse(body_of(error, request.url.path), status_code=status)
+
+
+async def _typed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LockstitchError)
+    return _answer(request, error, status_of(error))
+
+
+async def _routing(request: Request, error: Exception) -> Response:
+    """Answer 404 and 405, which the router raises."""
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    reason = f"{HTTPStatus(error.status_code).phrase.lower()}: {what}; /docs lists the routes"
+    answer = _answer(request, HttpError(error.status_code, reason), error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    log.error("a request failed", exc_info=error)
+    return _answer(request, InternalError("Request failed during generation: internal error"), 500)
