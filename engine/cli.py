@@ -176,6 +176,91 @@ def _generate(
 
 
 @app.command()
+def serve(
+    model: Annotated[
+        str | None, typer.Option(help="folder of a model; the default without it")
+    ] = None,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="API_KEY", help="what clients send as bearer token")
+    ] = None,
+    adapter: Annotated[
+        list[str] | None, typer.Option(metavar="ID=FOLDER", help="a LoRA adapter; repeatable")
+    ] = None,
+    max_concurrent_requests: Annotated[int, typer.Option(min=1)] = 128,
+    max_best_of: Annotated[int, typer.Option(min=1)] = 2,
+    max_stop_sequences: Annotated[int, typer.Option(min=0)] = 4,
+    max_top_n_tokens: Annotated[int, typer.Option(min=0)] = 5,
+    max_input_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    max_total_tokens: Annotated[int | None, typer.Option(min=2)] = None,
+    max_batch_size: Annotated[int, typer.Option(min=1, help="rows of one pass")] = 32,
+    max_batch_total_tokens: Annotated[
+        int | None, typer.Option(min=2, help="positions of the KV cache; by free memory without it")
+    ] = None,
+    max_client_batch_size: Annotated[int, typer.Option(min=1, help="prompts of a completion")] = 4,
+    payload_limit: Annotated[int, typer.Option(min=1, help="bytes of a body")] = 2_000_000,
+    cors_allow_origin: Annotated[list[str] | None, typer.Option(help="repeatable")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16")] = None,
+    disable_grammar_support: Annotated[bool, typer.Option()] = False,
+    compat_full_text: Annotated[
+        bool, typer.Option(help="POST / repeats the prompt, as text-generation-inference does")
+    ] = False,
+    compat_reject_one: Annotated[
+        bool, typer.Option(help="refuse top_p and typical_p of 1.0, as it does")
+    ] = False,
+    strict_parameters: Annotated[
+        bool, typer.Option(help="refuse parameters that do not exist")
+    ] = False,
+    json_output: Annotated[bool, typer.Option(help="log JSON")] = False,
+) -> None:
+    """Serve the text-generation and OpenAI routes over HTTP until it is told to stop."""
+    server = _server_module()
+    server.log_to_stderr(as_json=json_output)
+    try:
+        server.serve(
+            server.Source(model, device, dtype, tuple(adapter or ())),
+            server.Limits(
+                max_best_of=max_best_of,
+                max_stop_sequences=max_stop_sequences,
+                max_top_n_tokens=max_top_n_tokens,
+                max_input_tokens=max_input_tokens,
+                max_total_tokens=max_total_tokens,
+                max_batch_size=max_batch_size,
+                max_batch_total_tokens=max_batch_total_tokens,
+                grammar_support=not disable_grammar_support,
+                accept_one=not compat_reject_one,
+            ),
+            server.Settings(
+                api_key=api_key or None,
+                payload_limit=payload_limit,
+                max_concurrent_requests=max_concurrent_requests,
+                max_client_batch_size=max_client_batch_size,
+                cors_allow_origins=tuple(cors_allow_origin or ("*",)),
+                full_text_default=compat_full_text,
+                strict_parameters=strict_parameters,
+            ),
+            host=host,
+            port=port,
+        )
+    except LockstitchError as error:
+        _fail(error)
+
+
+def _server_module() -> Any:
+    """Import the server, which needs packages of an extra."""
+    try:
+        from . import serve as module
+    except ImportError as error:
+        raise typer.BadParameter(
+            f"the server needs a package that is missing ({error}); "
+            "run `pip install 'lockstitch[server]'`"
+        ) from error
+    return module
+
+
+@app.command()
 def check_grammar(
     schema: SchemaFile = None,
     regex: Regex = None,

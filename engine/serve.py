@@ -34,7 +34,7 @@ class Source:
 
 
 def serve(source: Source, limits: Limits, settings: Settings, *, host: str, port: int) -> None:
-    """Serve until a signal; then finish what runs. Raises LockstitchError before the first request."""
+    """Serve until a signal, then finish what runs. Raises LockstitchError before it listens."""
     engine = Engine.from_pretrained(
         source.model,
         device=source.device,

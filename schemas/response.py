@@ -33,7 +33,9 @@ class _Wire(BaseModel):
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON on one line, in ASCII."""
-        return json.dumps(self.to_dict(), ensure_ascii=True, allow_nan=False)
+        return json.dumps(
+            self.to_dict(), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        )
 
     def _without(self, *names: str) -> dict[str, Any]:
         found = _Wire.to_dict(self)
