@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lockstitch import Engine
 from lockstitch.engine import cli
-from lockstitch.schemas.errors import GenerationError, ValidationError
+from lockstitch.schemas.errors import GenerationError, TemplateError, ValidationError
 from lockstitch.schemas.parameters import GenerateParameters, Limits
 from lockstitch.schemas.request import GenerateRequest
 
@@ -138,13 +138,13 @@ def test_conversations_begin_or_continue_the_answer() -> None:
     assert engine.chat_prompt([question]) == asked
     assert engine.chat_prompt([question, begun]) == asked + "Hello the"
     for messages in ([], "abc", [{"role": "user"}, 5]):
-        with pytest.raises(ValidationError, match="chat template"):
+        with pytest.raises(TemplateError, match="chat template"):
             engine.chat_prompt(messages)  # type: ignore[arg-type]
     engine.tokenizer.chat_template = "{{ raise_exception('no system role') }}"
-    with pytest.raises(ValidationError, match="no system role"):
+    with pytest.raises(TemplateError, match="no system role"):
         engine.chat_prompt([question])
     engine.tokenizer.chat_template = None
-    with pytest.raises(ValidationError, match="no chat template"):
+    with pytest.raises(TemplateError, match="no chat template"):
         engine.chat_prompt([question])
 
 

@@ -370,7 +370,7 @@ def test_usage_in_streams() -> None:
     ("fields", "valid"),
     [
         ({}, True),
-        (dict.fromkeys(set(ChatRequest.model_fields) - {"messages"}), True),
+        (dict.fromkeys(sorted(set(ChatRequest.model_fields) - {"messages"})), True),
         ({"stop": "a", "temperature": 0, "n": 1, "logit_bias": {}}, True),
         ({"stop": ["a"], "tools": [TOOL], "tool_choice": "f"}, True),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]}, True),
