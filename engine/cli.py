@@ -104,6 +104,9 @@ def generate(
     return_full_text: Annotated[bool | None, typer.Option()] = None,
     details: Annotated[bool | None, typer.Option()] = None,
     decoder_input_details: Annotated[bool | None, typer.Option()] = None,
+    token_statistics: Annotated[
+        bool | None, typer.Option(help="tell how each token stood before the grammar")
+    ] = None,
     adapter_id: Annotated[str | None, typer.Option()] = None,
 ) -> None:
     """Generate text for a prompt, under a grammar if one is given."""
@@ -125,6 +128,7 @@ def generate(
         "return_full_text": return_full_text,
         "details": True if as_json and details is None else details,
         "decoder_input_details": decoder_input_details,
+        "token_statistics": token_statistics,
         "adapter_id": adapter_id,
     }
     try:

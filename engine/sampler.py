@@ -11,8 +11,9 @@ probability p. One draw for the whole vocabulary per step, whatever the mask all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -25,12 +26,16 @@ from .watermark import add_watermark
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen token; `top` lists (id, logprob), likeliest first; `forced` had no alternative."""
+    """A chosen token; `top` lists (id, logprob), likeliest first; `forced` had no alternative.
+
+    `raw` is what its row asked for: the raw log-probability and the legal mass.
+    """
 
     token_id: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
     forced: bool = False
+    raw: tuple[float | None, float | None] | None = None
 
 
 class Sampler:
@@ -130,11 +135,36 @@ def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | Generatio
 
     A row that has no finite probability to offer, because the model computed NaN, gets an error.
     """
-    forced = {row.index: forced for row in rows if (forced := _forced(row)) is not None}
-    open_ = [row for row in rows if row.index not in forced]
-    found: dict[int, Choice | GenerationError] = {**forced}
+    raw = {row.index: _raw(logits, row) for row in rows if row.sampler.parameters.token_statistics}
+    found: dict[int, Choice | GenerationError] = {}
+    found |= {row.index: forced for row in rows if (forced := _forced(row)) is not None}
+    open_ = [row for row in rows if row.index not in found]
     found |= {row.index: choice for row, choice in zip(open_, _choose(logits, open_), strict=True)}
-    return [found[row.index] for row in rows]
+    return [_with_raw(found[row.index], raw.get(row.index)) for row in rows]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The model's own distribution (V,), as log-probabilities, and how much of it is legal."""
+
+    logprobs: torch.Tensor
+    legal_mass: float
+
+
+def _raw(logits: torch.Tensor, row: Row) -> Raw:
+    logprobs = torch.log_softmax(logits[row.index], -1)
+    if row.mask is None:
+        return Raw(logprobs, 1.0)
+    legal = logprobs.clone().unsqueeze(0)
+    apply_masks(legal, [0], [row.mask])
+    return Raw(logprobs, min(float(legal.exp().sum()), 1.0))
+
+
+def _with_raw(choice: Choice | GenerationError, raw: Raw | None) -> Choice | GenerationError:
+    if raw is None or isinstance(choice, GenerationError):
+        return choice
+    logprob = float(raw.logprobs[choice.token_id])
+    return replace(choice, raw=(logprob if math.isfinite(logprob) else None, raw.legal_mass))
 
 
 def _forced(row: Row) -> Choice | None:

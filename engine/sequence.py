@@ -13,7 +13,7 @@ from time import perf_counter
 from ..fsm.token_fsm import TokenFSM
 from ..schemas.errors import GenerationError, LockstitchError
 from ..schemas.parameters import GenerateParameters
-from ..schemas.response import FinishReason, PrefillToken, Token
+from ..schemas.response import FinishReason, PrefillToken, Token, TokenStatistics
 from .detokenizer import Detokenizer, TokenTexts
 from .sampler import Choice, Row, Sampler
 from .stopping import StopStrings
@@ -119,25 +119,32 @@ class RunningSequence:
         if self.finish_reason is None and fsm is not None and fsm.is_complete(self._state):
             end = self.task.eos_token_id
             top = ((end, 0.0),) if self.task.parameters.top_n_tokens else ()
-            self._append(Choice(end, 0.0, top, forced=True))
+            unasked = (None, None) if self.task.parameters.token_statistics else None
+            self._append(Choice(end, 0.0, top, forced=True, raw=unasked))
 
     def _append(self, choice: Choice) -> None:
         if self.task.fsm is not None:
             self._state = self.task.fsm.advance(self._state, choice.token_id)
         piece = self._detokenizer.feed(choice.token_id)
-        self.tokens.append(self._token(choice.token_id, piece, choice.logprob))
+        self.tokens.append(self._token(choice, piece))
         if self.task.parameters.top_n_tokens:
             self.top_tokens.append(self._alternatives(choice.top))
         self.forced_tokens += choice.forced
         self._sampler.observe(choice.token_id)
         self.finish_reason = self._finish(choice.token_id, piece)
 
-    def _token(self, token_id: int, text: str, logprob: float) -> Token:
-        special = self._texts.is_special(token_id)
-        return Token(id=token_id, text=text, logprob=logprob, special=special)
+    def _token(self, choice: Choice, text: str) -> Token:
+        return Token(
+            id=choice.token_id,
+            text=text,
+            logprob=choice.logprob,
+            special=self._texts.is_special(choice.token_id),
+            statistics=_statistics(choice),
+        )
 
     def _alternatives(self, top: Sequence[tuple[int, float]]) -> tuple[Token, ...]:
-        return tuple(self._token(i, self._texts.text_of(i), logprob) for i, logprob in top)
+        choices = [Choice(token_id, logprob) for token_id, logprob in top]
+        return tuple(self._token(c, self._texts.text_of(c.token_id)) for c in choices)
 
     def _finish(self, token_id: int, piece: str) -> FinishReason | None:
         """The first reason that holds, in this order: budget, end token, stop string."""
@@ -155,3 +162,10 @@ class RunningSequence:
         fsm = self.task.fsm
         if fsm is not None and not fsm.grammar.accepts(self._detokenizer.text().encode()):
             raise GenerationError("a finished text does not match its grammar; it is withheld")
+
+
+def _statistics(choice: Choice) -> TokenStatistics | None:
+    if choice.raw is None:
+        return None
+    raw_logprob, legal_mass = choice.raw
+    return TokenStatistics(raw_logprob=raw_logprob, legal_mass=legal_mass, forced=choice.forced)

@@ -109,7 +109,8 @@ def _show_least(schema: dict[str, Any], least: int) -> None:
 class GenerateParameters(BaseModel):
     """`parameters` of a request; None is unset everywhere. Frozen; unknown names are ignored.
 
-    The values are typed but not yet checked: see `check_parameters`.
+    `token_statistics` is an extension: each token tells how it stood before penalties and mask. The
+    values are typed but not yet checked: see `check_parameters`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
@@ -135,6 +136,7 @@ class GenerateParameters(BaseModel):
     )
     top_n_tokens: int | None = _count(_UNSIGNED_32, least=0)
     top_p: _Mass | None = None
+    token_statistics: bool | None = None
     truncate: int | None = _count(_UNSIGNED_64)
     typical_p: _Mass | None = None
     watermark: bool | None = None

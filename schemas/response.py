@@ -33,9 +33,7 @@ class _Wire(BaseModel):
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON on one line, in ASCII."""
-        return json.dumps(
-            self.to_dict(), ensure_ascii=True, allow_nan=False, separators=(",", ":")
-        )
+        return json.dumps(self.to_dict(), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
     def _without(self, *names: str) -> dict[str, Any]:
         found = _Wire.to_dict(self)
@@ -56,16 +54,35 @@ class PrefillToken(_Wire):
     logprob: float | None
 
 
+class TokenStatistics(_Wire):
+    """How a token stood in the model's own distribution, before penalties, mask and filters.
+
+    `legal_mass` is the probability of all tokens that the grammar allowed there (1.0 without one);
+    `forced` tells that it allowed no other. `raw_logprob` is None where it is not finite, and both
+    are where the end followed without asking the model.
+    """
+
+    raw_logprob: float | None
+    legal_mass: float | None = Field(ge=0)
+    forced: bool
+
+
 class Token(_Wire):
     """A generated token; `text` is what it added, "" while a character is unfinished.
 
     `logprob` is taken after penalties, mask and filters, so a token without alternative has 0.0.
+    `statistics` are there only where they were asked for.
     """
 
     id: int = Field(ge=0)
     text: str
     logprob: float | None = Field(le=0)
     special: bool
+    statistics: TokenStatistics | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object; without `statistics` if there are none."""
+        return self._without(*(["statistics"] if self.statistics is None else []))
 
 
 class _Sequence(_Wire):

@@ -29,11 +29,11 @@ class InternalError(LockstitchError):
     """A defect of the server; its cause is in the log."""
 
 
-class Unauthorized(Exception):  # noqa: N818 - it is an answer rather than a failure
+class Unauthorized(Exception):
     """A request without the key; the answer has no body."""
 
 
-class Disconnected(Exception):  # noqa: N818
+class Disconnected(Exception):
     """The client went away before it was answered."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -336,3 +337,37 @@ def test_chat_prompts_use_the_template(engine: Engine) -> None:
         engine.chat_prompt([{"role": "user", "content": "Hi"}])
         == "<|im_start|>user\nHi<|im_end|>\n"
     )
+
+
+def test_token_statistics_tell_how_the_model_stood(engine: Engine) -> None:
+    grammar = {"type": "regex", "value": "(yes|no), [ab]{3}"}
+    asked = {"grammar": grammar, "details": True, "do_sample": True, "seed": 3}
+    plain = engine.generate("the", **asked)
+    response = engine.generate("the", token_statistics=True, temperature=0.5, **asked)
+    assert plain.details is not None
+    assert response.details is not None
+    assert "statistics" not in plain.details.tokens[0].to_dict()
+    *tokens, end = response.details.tokens
+    for token in tokens:
+        told = token.statistics
+        assert told is not None
+        assert told.raw_logprob is not None
+        assert told.legal_mass is not None
+        assert math.exp(told.raw_logprob) <= told.legal_mass * (1 + 1e-6)
+        assert told.legal_mass < 1
+        if told.forced:
+            assert math.exp(told.raw_logprob) == pytest.approx(told.legal_mass)
+            assert token.logprob == 0.0
+    assert end.to_dict()["statistics"] == {
+        "raw_logprob": None,
+        "legal_mass": None,
+        "forced": True,
+    }
+    first = engine.generate("the", details=True, max_new_tokens=1, top_n_tokens=5)
+    free = engine.generate("the", details=True, max_new_tokens=1, token_statistics=True)
+    assert first.details is not None
+    assert free.details is not None
+    told = free.details.tokens[0].statistics
+    assert told is not None
+    assert told.legal_mass == 1.0
+    assert told.raw_logprob == pytest.approx(first.details.tokens[0].logprob)
