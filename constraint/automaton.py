@@ -150,6 +150,10 @@ class Automaton:
         """Return a shortest text that ends in acceptance from here."""
         return self._shortest.text(self._terms_of[state])
 
+    def min_bytes(self, state: int) -> int:
+        """Return the length of a shortest completion."""
+        return self._shortest.length(self._terms_of[state])
+
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.
 

@@ -104,6 +104,9 @@ def generate(
     return_full_text: Annotated[bool | None, typer.Option()] = None,
     details: Annotated[bool | None, typer.Option()] = None,
     decoder_input_details: Annotated[bool | None, typer.Option()] = None,
+    complete: Annotated[
+        bool | None, typer.Option(help="the text of a grammar is whole when the tokens are used up")
+    ] = None,
     token_statistics: Annotated[
         bool | None, typer.Option(help="tell how each token stood before the grammar")
     ] = None,
@@ -128,6 +131,7 @@ def generate(
         "return_full_text": return_full_text,
         "details": True if as_json and details is None else details,
         "decoder_input_details": decoder_input_details,
+        "complete": True if complete is None else complete,
         "token_statistics": token_statistics,
         "adapter_id": adapter_id,
     }

@@ -108,8 +108,10 @@ class Engine:
     ) -> GenerateResponse | list[GenerateResponse]:
         """Answer one prompt, or several in one batch with one grammar or a list of them.
 
-        `parameters` are those of the text-generation task; greedy unless they say otherwise. Raises
-        ValidationError (GrammarError for the grammar) before the model runs, GenerationError later.
+        `parameters` are those of the text-generation task; greedy unless they say otherwise. The
+        text of a grammar is complete when `max_new_tokens` are used up, unless `complete=False`.
+        Raises ValidationError (GrammarError for the grammar, InfeasibleBudgetError for too few
+        tokens) before the model runs, GenerationError later.
         """
         if isinstance(inputs, str):
             return self.generate_requests([_request(inputs, grammar, parameters)])[0]
@@ -212,7 +214,7 @@ def _raise_first_error(runs: Sequence[RunningSequence]) -> None:
 
 def _request(inputs: str, grammar: object, parameters: Mapping[str, Any]) -> GenerateRequest:
     """Return a request of the library: unknown parameters are errors, the default is greedy."""
-    given = {"grammar": grammar, **parameters}
+    given = {"grammar": grammar, "complete": True, **parameters}
     if not isinstance(inputs, str):
         refuse("inputs must be a string or a list of strings", "inputs")
     return GenerateRequest(

@@ -15,6 +15,7 @@ import torch
 from ..constraint.text.style import TextStyle
 from ..fsm.token_fsm import TokenFSM
 from ..fsm.vocabulary import Vocabulary
+from ..schemas.errors import InfeasibleBudgetError
 from ..schemas.parameters import GenerateParameters, Limits, refuse
 from ..schemas.request import GenerateRequest, check_length, check_request
 from .detokenizer import TokenTexts
@@ -68,12 +69,18 @@ class Preparation:
     def _task(self, request: GenerateRequest, *, special_tokens: bool, quick: bool) -> Task:
         parameters = request.parameters
         ids = self._prompt_ids(request, special_tokens=special_tokens)
+        budget = check_length(len(ids), parameters.max_new_tokens, self.limits)
+        fsm = self._fsm(parameters, quick=quick)
+        complete = fsm is not None and bool(parameters.complete)
+        if complete and fsm is not None and not fsm.feasible(budget):
+            raise InfeasibleBudgetError(budget, fsm.min_tokens(fsm.start))
         return Task(
             inputs=request.inputs,
             parameters=parameters,
             prompt_ids=ids,
-            max_new_tokens=check_length(len(ids), parameters.max_new_tokens, self.limits),
-            fsm=self._fsm(parameters, quick=quick),
+            max_new_tokens=budget,
+            fsm=fsm,
+            complete=complete,
             eos_token_id=self._eos,
             eos_token_ids=self._vocabulary.eos_token_ids,
         )

@@ -12,11 +12,12 @@ probability p. One draw for the whole vocabulary per step, whatever the mask all
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from ..fsm.bitmask import forbid
 from ..schemas.errors import GenerationError
 from ..schemas.parameters import GenerateParameters
 from . import processors
@@ -122,12 +123,16 @@ class Row:
     """One row of a batch of logits that wants a token.
 
     `mask` is packed (see `apply_masks`), None allows all; `allowed` are its ids if they are few.
+    Where `fits` turns the chosen token down, the choice is made again among those of `narrower`,
+    each of which may still be turned down; which is the same as to have masked them all before.
     """
 
     index: int
     sampler: Sampler
     mask: Mask | None = None
     allowed: Mask | None = None
+    fits: Callable[[int], bool] | None = None
+    narrower: Callable[[], Mask] | None = None
 
 
 def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | GenerationError]:
@@ -135,12 +140,33 @@ def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | Generatio
 
     A row that has no finite probability to offer, because the model computed NaN, gets an error.
     """
+    kept = {row.index: logits[row.index].clone() for row in rows if row.fits is not None}
     raw = {row.index: _raw(logits, row) for row in rows if row.sampler.parameters.token_statistics}
     found: dict[int, Choice | GenerationError] = {}
     found |= {row.index: forced for row in rows if (forced := _forced(row)) is not None}
     open_ = [row for row in rows if row.index not in found]
     found |= {row.index: choice for row, choice in zip(open_, _choose(logits, open_), strict=True)}
+    for row in rows:
+        if row.fits is not None:
+            found[row.index] = _fitting(row, found[row.index], kept[row.index])
     return [_with_raw(found[row.index], raw.get(row.index)) for row in rows]
+
+
+def _fitting(
+    row: Row, choice: Choice | GenerationError, logits: torch.Tensor
+) -> Choice | GenerationError:
+    """Choose again, from untouched logits (V,), until the token is not turned down."""
+    mask: Mask | None = None
+    while isinstance(choice, Choice) and row.fits is not None and not row.fits(choice.token_id):
+        if mask is None and row.narrower is not None:
+            mask = row.narrower()
+        elif mask is not None:
+            forbid(mask, [choice.token_id])
+        if mask is None or not mask.any():
+            return GenerationError("no token is left that ends the text within its budget")
+        again = Row(0, row.sampler, mask)
+        choice = _choose(logits.clone().unsqueeze(0), [again])[0]
+    return choice
 
 
 @dataclass(frozen=True)

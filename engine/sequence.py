@@ -23,7 +23,8 @@ from .stopping import StopStrings
 class Task:
     """A request after validation: prompt as ids, budget and grammar settled.
 
-    `seed` None is greedy; `eos_token_ids` end the text, `eos_token_id` is the one we append.
+    `eos_token_ids` end the text, `eos_token_id` is the one we append. `complete` says that the text
+    of a grammar is to be whole when the budget ends.
     """
 
     inputs: str
@@ -33,6 +34,7 @@ class Task:
     fsm: TokenFSM | None
     eos_token_id: int
     eos_token_ids: frozenset[int]
+    complete: bool = False
 
 
 class RunningSequence:
@@ -102,7 +104,17 @@ class RunningSequence:
         mask, allowed = fsm.token_mask(self._state), fsm.allowed_tokens(self._state)
         if allowed is not None and not len(allowed):
             raise GenerationError("the vocabulary has no token that can continue this text")
-        return Row(index, self._sampler, mask, allowed)
+        if not self.task.complete or (allowed is not None and len(allowed) == 1):
+            return Row(index, self._sampler, mask, allowed)
+        left = self.task.max_new_tokens - len(self.tokens) - 1
+        return Row(
+            index,
+            self._sampler,
+            mask,
+            allowed,
+            fits=lambda token_id: fsm.fits(self._state, token_id, left),
+            narrower=lambda: fsm.tokens_within(self._state, left),
+        )
 
     def accept(self, choice: Choice) -> None:
         """Append a token, and the end token if nothing else may follow.
@@ -152,6 +164,8 @@ class RunningSequence:
         if behind is not None and not self._texts.is_special(token_id):
             self._overhang = behind
         if len(self.tokens) >= self.task.max_new_tokens:
+            if self.task.complete:
+                self._check_grammar()
             return "length"
         if token_id in self.task.eos_token_ids:
             self._check_grammar()

@@ -30,6 +30,7 @@ def walk(
     states: Any,
     stack: Any,
     mask: Any,
+    ends: Any,
     pending_nodes: Any,
     pending_states: Any,
     exits: Any,
@@ -38,12 +39,13 @@ def walk(
 
     Shapes: the trie arrays of `VocabularyTrie`; table (states, 256) int32, -1 dead; known,
     accepting (states,) bool; nodes, states (k,); stack (max depth + 1,); mask (words,) int32;
-    pending_* and exits (trie nodes,) int32 buffers. Returns the number of pending (node, state)
-    pairs and of exits: nodes whose state accepts. Cost: one table read for each trie node whose
-    parent is alive.
+    ends (vocabulary,) int32, which gets the state behind each token, or empty; pending_* and exits
+    (trie nodes,) int32 buffers. Returns the number of pending (node, state) pairs and of exits:
+    nodes whose state accepts. Cost: one table read for each trie node whose parent is alive.
     """
     pending = 0
     left = 0
+    wants_ends = ends.shape[0] > 0
     for k in range(nodes.shape[0]):
         root = nodes[k]
         if not known[states[k]]:
@@ -63,6 +65,8 @@ def walk(
             for at in range(token_start[i], token_start[i + 1]):
                 token = token_ids[at]
                 mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
+                if wants_ends:
+                    ends[token] = state
             if accepting[state]:
                 exits[left] = i
                 left += 1

@@ -13,7 +13,8 @@ import numpy as np
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.grammar import Grammar
 from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
-from .bitmask import Bitmask, allow, allowed_ids
+from .bitmask import Bitmask, allow, allowed_ids, empty_mask
+from .completion import Plans
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import MaskBuilder
 from .vocabulary import Vocabulary
@@ -38,6 +39,7 @@ class TokenFSM:
         with grammar.lock:
             self._automaton = Automaton(grammar)
             self._builder = MaskBuilder(self._automaton, vocabulary)
+        self._plans = Plans(vocabulary, self._automaton.shortest_completion, self.advance)
         self.start = self._automaton.start
         self.finished = self._automaton.finished
         if not self.token_mask(self.start).any():
@@ -137,6 +139,61 @@ class TokenFSM:
         """
         with self.grammar.lock:
             return self._automaton.shortest_completion(state)
+
+    def min_bytes(self, state: int) -> int:
+        """Return the length of `shortest_completion`, without writing it."""
+        with self.grammar.lock:
+            return self._automaton.min_bytes(state)
+
+    def min_tokens(self, state: int) -> int:
+        """Return how many tokens, EOS not counted, lead from `state` to where the text may end.
+
+        An upper bound for the fewest, never 0 where the text may not end: the fewest tokens that
+        spell a shortest completion. Raises IncompatibleVocabularyError if none do.
+        """
+        with self.grammar.lock:
+            return self._plans.of(state).tokens
+
+    def fits(self, state: int, token_id: int, budget: int) -> bool:
+        """Return whether a text that takes an allowed token next can end within `budget` more."""
+        if token_id in self._eos:
+            return True
+        after = self.advance(state, token_id)
+        if self.min_bytes(after) <= budget and self._spells_bytes_of(after):
+            return True
+        return self._may_fit(after, budget) and self.min_tokens(after) <= budget
+
+    def _spells_bytes_of(self, state: int) -> bool:
+        """Whether a token for each byte is a way to write the shortest completion."""
+        missing = self.vocabulary.missing_bytes
+        return not missing or missing.isdisjoint(self.shortest_completion(state))
+
+    def _may_fit(self, state: int, budget: int) -> bool:
+        return self.min_bytes(state) <= budget * self.vocabulary.trie.max_depth
+
+    def feasible(self, budget: int) -> bool:
+        """Return whether any text of the grammar takes at most `budget` tokens, as far as known."""
+        return self._may_fit(self.start, budget) and self.min_tokens(self.start) <= budget
+
+    def tokens_within(self, state: int, budget: int) -> Bitmask:
+        """Return the allowed tokens after which the text can end within `budget` more.
+
+        Not empty if `state` itself could end within `budget` + 1. Cost: one advance for each group
+        of tokens that lead to the same state.
+        """
+        kept = empty_mask(self.vocabulary.size)
+        with self.grammar.lock:
+            allowed = allowed_ids(self.token_mask(state), self.vocabulary.size)
+            groups = self._builder.groups(state, allowed[~np.isin(allowed, list(self._eos))])
+        for group in groups:
+            if self.fits(state, int(group[0]), budget):
+                allow(kept, group.tolist())
+        planned = self._plans.of(state)
+        if planned.tokens:
+            allow(kept, [planned.token_id])
+        if self.is_accepting(state):
+            allow(kept, self._eos)
+        return kept
 
     def logits_processor(self) -> GrammarLogitsProcessor:
         """Return a processor for one `generate` of transformers, batches and beams included."""

@@ -101,7 +101,7 @@ class VocabularyTrie:
         """Node that `prefix` leads to from node `start`, or -1 if no token goes that way."""
         node = start
         for byte in prefix:
-            node = self._child(node, byte)
+            node = self.child(node, byte)
             if node < 0:
                 return -1
         return node
@@ -110,7 +110,12 @@ class VocabularyTrie:
         """Ids of the tokens that end at `node`, ascending; a view."""
         return self.token_ids[self.token_start[node] : self.token_start[node + 1]]
 
-    def _child(self, node: int, byte: int) -> int:
+    def tokens_below(self, node: int) -> npt.NDArray[np.int32]:
+        """Ids of the tokens that end below `node`, those at it left out; a view."""
+        return self.token_ids[self.token_start[node + 1] : self.token_start[self.skip[node]]]
+
+    def child(self, node: int, byte: int) -> int:
+        """Node below `node` by one byte, or -1 if there is none."""
         child, end = node + 1, self.skip[node]
         while child < end and self.byte[child] < byte:
             child = int(self.skip[child])

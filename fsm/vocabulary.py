@@ -71,6 +71,12 @@ class Vocabulary:
         return len(self.token_bytes)
 
     @cached_property
+    def missing_bytes(self) -> frozenset[int]:
+        """The byte values that no token stands for on its own; mostly none, or a few controls."""
+        single = {token[0] for token in self.token_bytes if token is not None and len(token) == 1}
+        return frozenset(range(256)) - single
+
+    @cached_property
     def fingerprint(self) -> str:
         """32 hex digits that depend on all token bytes and EOS ids; the same in every process."""
         length = [-1 if token is None else len(token) for token in self.token_bytes]

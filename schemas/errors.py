@@ -11,6 +11,7 @@ server sends for it, so the library and the server fail with the same object.
             * UnsatisfiableGrammarError                           no text can match
             * GrammarTooLargeError                                a counted limit was passed
             * IncompatibleVocabularyError                         the tokenizer cannot write it
+        * InfeasibleBudgetError                                   too few tokens for any text
     * ModelUnavailableError         "validation" 422              no model where one was asked for
     * OverloadedError               "overloaded" 429
     * GenerationError               "generation" 424
@@ -142,6 +143,19 @@ class IncompatibleVocabularyError(GrammarError):
     def __init__(self, reason: str, *, prefix: bytes = b"") -> None:
         super().__init__(reason)
         self.prefix = prefix
+
+
+class InfeasibleBudgetError(ValidationError):
+    """`complete` was asked for, but the shortest text takes `needed` tokens of `allowed`."""
+
+    def __init__(self, allowed: int, needed: int) -> None:
+        super().__init__(
+            f"Input validation error: the shortest text of this grammar takes {needed} tokens; "
+            f"raise max_new_tokens, which is {allowed}, or set complete to false",
+            parameter="max_new_tokens",
+        )
+        self.allowed = allowed
+        self.needed = needed
 
 
 class ModelUnavailableError(ValidationError):

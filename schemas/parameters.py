@@ -109,14 +109,16 @@ def _show_least(schema: dict[str, Any], least: int) -> None:
 class GenerateParameters(BaseModel):
     """`parameters` of a request; None is unset everywhere. Frozen; unknown names are ignored.
 
-    `token_statistics` is an extension: each token tells how it stood before penalties and mask. The
-    values are typed but not yet checked: see `check_parameters`.
+    Two are extensions: `complete` has the text of a grammar end within the budget, and
+    `token_statistics` has each token tell how it stood before penalties and mask. The values are
+    typed but not yet checked: see `check_parameters`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
     adapter_id: str | None = None
     best_of: int | None = _count(_UNSIGNED_64)
+    complete: bool | None = None
     decoder_input_details: bool | None = None
     details: bool | None = None
     do_sample: bool | None = None

@@ -182,7 +182,12 @@ def test_no_parameter_breaks_a_grammar(engine: Engine, parameters: dict[str, Any
     compiled = compile_grammar(GRAMMAR)
     for budget in (3, BUDGET):
         response = engine.generate(
-            prompt, grammar=GRAMMAR, max_new_tokens=budget, details=True, **parameters
+            prompt,
+            grammar=GRAMMAR,
+            max_new_tokens=budget,
+            complete=False,
+            details=True,
+            **parameters,
         )
         text, details = response.generated_text, response.details
         assert details is not None
@@ -202,7 +207,13 @@ def test_random_schemas_on_the_model(engine: Engine) -> None:
     finished = 0
     for number, (schema, grammar) in enumerate(grammars(40, seed=3)):
         response = engine.generate(
-            "Give me", grammar=grammar, max_new_tokens=80, details=True, seed=number, do_sample=True
+            "Give me",
+            grammar=grammar,
+            max_new_tokens=80,
+            complete=False,
+            details=True,
+            seed=number,
+            do_sample=True,
         )
         assert response.details is not None
         if response.details.finish_reason == "eos_token":
@@ -225,7 +236,8 @@ def test_streamed_text_never_shows_half_a_character(engine: Engine) -> None:
 def test_a_cut_character_is_left_out(engine: Engine) -> None:
     grammar = {"type": "regex", "value": "(🙃|🙄){9}"}
     for budget in range(1, 9):
-        text = engine.generate("x", grammar=grammar, max_new_tokens=budget).generated_text
+        response = engine.generate("x", grammar=grammar, max_new_tokens=budget, complete=False)
+        text = response.generated_text
         assert re.fullmatch("(🙃|🙄)*", text)
 
 
@@ -267,7 +279,8 @@ def test_greedy_is_the_models_argmax(engine: Engine) -> None:
 
 
 def test_budget_defaults_to_the_rest_of_the_context(engine: Engine) -> None:
-    response = engine.generate("abc", grammar={"type": "regex", "value": "a{600}"}, details=True)
+    grammar = {"type": "regex", "value": "a{600}"}
+    response = engine.generate("abc", grammar=grammar, complete=False, details=True)
     assert response.details is not None
     assert response.details.finish_reason == "length"
     assert response.details.generated_tokens == 512 - len(engine.tokenizer("abc")["input_ids"])

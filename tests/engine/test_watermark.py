@@ -27,7 +27,7 @@ def score(engine: Engine, *, watermark: bool, grammar: object = None) -> Any:
         watermark=watermark,
     )
     assert response.details is not None
-    ids = torch.tensor([[token.id for token in response.details.tokens]])
+    ids: Any = torch.tensor([[token.id for token in response.details.tokens]])
     config = copy.deepcopy(engine.model.config)
     config.bos_token_id = -1  # the detector wants one to skip; this tokenizer has none
     detector = WatermarkDetector(

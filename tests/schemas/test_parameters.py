@@ -32,8 +32,8 @@ def refusal(parameters: object, **options: Any) -> tuple[str | None, str]:
     return caught.value.parameter, caught.value.message.removeprefix(PREFIX)
 
 
-def test_the_field_names_are_those_of_the_contract_and_one_more() -> None:
-    assert set(NAMES) - {"token_statistics"} == {
+def test_the_field_names_are_those_of_the_contract_and_two_more() -> None:
+    assert set(NAMES) - {"complete", "token_statistics"} == {
         "adapter_id",
         "best_of",
         "decoder_input_details",
