@@ -84,6 +84,13 @@ class Ticket:
         if self.ended and self.run.error is not None:
             raise self.run.error
 
+    async def end(self) -> None:
+        """Wait for the end. Raises the error of the sequence."""
+        while not self.ended:
+            await self.changed()
+        if self.run.error is not None:
+            raise self.run.error
+
 
 class DecodingThread:
     """The thread that owns the model: takes sequences in, steps, tells of progress."""
@@ -180,13 +187,14 @@ class EventStream:
 
     async def __aiter__(self) -> AsyncIterator[StreamEvent]:
         """Yield one event for each token. Raises GenerationError."""
-        ticket, sent = self._ticket, 0
+        ticket, sent, ended = self._ticket, 0, False
         try:
-            while not ticket.ended:
+            while not ended:
                 await ticket.changed()
-                for event in events(ticket.run, sent, ticket.tokens):
+                known, ended = ticket.tokens, ticket.ended  # more may come while one is read
+                for event in events(ticket.run, sent, known):
                     yield event
-                sent = ticket.tokens
+                sent = known
             self.timings = timings(ticket, *self._times)
         finally:
             await self.aclose()
@@ -282,8 +290,7 @@ class AsyncEngine:
             tickets = [self._submitted(run) for run in runs]
             try:
                 for ticket in tickets:
-                    while not ticket.ended:
-                        await ticket.changed()
+                    await ticket.end()
             finally:
                 self._drop(tickets)
             best = tickets[runs.index(likeliest(runs))]

@@ -39,7 +39,7 @@ def tiny_tokenizer() -> Any:
     return make(tokenizer_object=inner, eos_token="<|im_end|>", chat_template=TEMPLATE)
 
 
-def tiny_engine(seed: int = 0, **options: Any) -> Engine:
+def tiny_engine(seed: int = 0, context: int = 512, **options: Any) -> Engine:
     """An engine over a random model that has no favourite end: a fair adversary."""
     tokenizer = tiny_tokenizer()
     torch.manual_seed(seed)
@@ -49,7 +49,7 @@ def tiny_engine(seed: int = 0, **options: Any) -> Engine:
         intermediate_size=48,
         num_hidden_layers=2,
         num_attention_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=context,
         bos_token_id=None,
         pad_token_id=None,
         eos_token_id=[0, 1],
