@@ -21,6 +21,7 @@ from ..schemas.errors import GrammarTooLargeError
 from ..schemas.grammar import JsonGrammar, parse_grammar
 
 MOST_GRAMMARS = 64
+MOST_TERMS = 1_000_000  # of all grammars together; a term takes about 1 KiB with its rows
 QUICK_FUEL = 20_000  # steps; some tens of milliseconds
 
 
@@ -74,9 +75,16 @@ class GrammarCache:
             found = self._fsms.get(key)
             future = self._fsms[key] = found or Future()
             self._fsms.move_to_end(key)
-            while len(self._fsms) > MOST_GRAMMARS:
-                self._fsms.popitem(last=False)
+            self._trim()
             return future, found is None
+
+    def _trim(self) -> None:
+        """Drop the grammars used longest ago until the rest are few and small enough."""
+        sizes = {key: _terms(future) for key, future in self._fsms.items()}
+        total = sum(sizes.values())
+        while len(self._fsms) > MOST_GRAMMARS or (total > MOST_TERMS and len(self._fsms) > 1):
+            key, _ = self._fsms.popitem(last=False)
+            total -= sizes[key]
 
     def _fill(
         self, future: Future[TokenFSM], key: Hashable, grammar: object, *, quick: bool
@@ -93,6 +101,13 @@ class GrammarCache:
                 if self._fsms.get(key) is future:
                     del self._fsms[key]
             future.set_exception(error)
+
+
+def _terms(future: Future[TokenFSM]) -> int:
+    """Return the terms that a grammar has met, 0 while it is being compiled."""
+    if not future.done() or future.exception() is not None:
+        return 0
+    return len(future.result().grammar.terms)
 
 
 def _compile(grammar: object, style: TextStyle) -> Grammar:

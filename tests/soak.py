@@ -1,4 +1,4 @@
-"""Many clients at once, for a while: mixed grammars and none, cut streams, bad and hostile requests.
+"""Many clients at once, for a while: grammars and none, cut streams, bad and hostile requests.
 
 `python tests/soak.py --seconds 600` (with `src` and `tests` on the path) runs it against a server
 of its own and prints the figures; a short run is one of the tests.
