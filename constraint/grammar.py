@@ -189,7 +189,7 @@ def _unsatisfiable(
     pointers = tuple(dict.fromkeys(p for node in culprits for p in graph.pointers(node)))
     if root in culprits or not pointers:
         pointers = graph.pointers(root)
-    if bare:
+    if bare or not productive.endless(empty):
         reason = "no value is allowed here; the keywords leave nothing or contradict each other"
     else:
         reason = "every value would have to contain another value of the same schema, without end"

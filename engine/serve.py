@@ -20,6 +20,7 @@ from .server.app import create_app
 from .server.logs import JsonFormatter
 from .server.settings import Settings
 
+KEEP_ALIVE = 75  # seconds an idle connection stays; longer than clients keep theirs
 SWITCH_INTERVAL = 0.0005  # seconds; a thread that works in Python gives way to the decoder sooner
 
 
@@ -45,7 +46,15 @@ def serve(source: Source, limits: Limits, settings: Settings, *, host: str, port
     sys.setswitchinterval(SWITCH_INTERVAL)
     decoder = AsyncEngine(engine, max_concurrent_requests=settings.max_concurrent_requests)
     app = create_app(decoder, settings)
-    uvicorn.run(app, host=host, port=port, access_log=False, log_config=None, ws="none")
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE,
+    )
 
 
 def parse_adapters(given: tuple[str, ...]) -> dict[str, Path]:

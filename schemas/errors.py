@@ -38,6 +38,7 @@ class LockstitchError(Exception):
     status: ClassVar[int] = 500
 
     def __init__(self, message: str) -> None:
+        message = message.encode(errors="backslashreplace").decode()  # no half of a surrogate pair
         super().__init__(message)
         self.message = message
 

@@ -62,18 +62,23 @@ def _parameters(value: object, *, strict_names: bool) -> GenerateParameters:
     return GenerateParameters.parse(value, strict_names=strict_names)
 
 
+def check_inputs(inputs: str) -> None:
+    """Check a prompt. Raises ValidationError if it is empty or no text."""
+    if not inputs:
+        refuse("inputs must not be empty", "inputs")
+    try:
+        inputs.encode()
+    except UnicodeEncodeError:
+        refuse("tokenizer error: inputs holds half of a surrogate pair", "inputs")
+
+
 def check_request(request: GenerateRequest, limits: Limits) -> None:
     """Check all values that need no tokenizer; `limits` come from `Limits.for_context`.
 
     Raises ValidationError for the first one at fault, in the order of the wire contract.
     """
     check_parameters(request.parameters, limits, stream=request.stream)
-    if not request.inputs:
-        refuse("inputs must not be empty", "inputs")
-    try:
-        request.inputs.encode()
-    except UnicodeEncodeError:
-        refuse("tokenizer error: inputs holds half of a surrogate pair", "inputs")
+    check_inputs(request.inputs)
     truncate, most = request.parameters.truncate, limits.max_input_tokens
     if truncate is not None and (truncate < 1 or (most is not None and truncate > most)):
         refuse(f"truncate must lie in [1, {most}], got {truncate}", "truncate")

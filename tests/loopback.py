@@ -20,7 +20,9 @@ def serving(engine: AsyncEngine, settings: Settings) -> Iterator[str]:
     """Serve on a free port; yield the base URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(engine, settings), log_config=None, ws="none")
+    config = uvicorn.Config(
+        create_app(engine, settings), log_config=None, ws="none", timeout_keep_alive=75
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

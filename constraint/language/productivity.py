@@ -12,8 +12,12 @@ Source: productive nonterminals of a grammar; least lengths by Knuth's generalis
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+
 from ...schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
 from ..schema.graph import SchemaGraph
+from ..schema.nodes import placed
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
 from ..text.json_text import JsonText
@@ -66,6 +70,16 @@ class Productivity:
         """Return the visited nodes without a value, in the order in which they were met."""
         return [node for node, length in self._lengths.items() if length >= INFINITE]
 
+    def endless(self, nodes: Iterable[int]) -> bool:
+        """Return whether some of the nodes need each other in a circle."""
+        inside = set(nodes)
+        needs = {n: inside.intersection(self._children(self.graph.shapes(n))) for n in inside}
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError:
+            return True
+        return False
+
     def _reach(self, root: int) -> dict[int, list[int]]:
         """Return every node below `root` with the nodes that use it directly."""
         users: dict[int, list[int]] = {root: []}
@@ -82,7 +96,8 @@ class Productivity:
         return users
 
     def _improve(self, node: int) -> bool:
-        length = self._shortest(self.graph.shapes(node))
+        with placed(lambda: self.graph.pointers(node)):
+            length = self._shortest(self.graph.shapes(node))
         if length >= self._lengths[node]:
             return False
         self._lengths[node] = length

@@ -59,7 +59,9 @@ class UniqueItems:
         self.numbers, self.shortest = numbers, shortest
         self.terms = graph.terms
         if shape.counts:
-            raise UnsupportedGrammarError("uniqueItems", "not together with contains")
+            raise UnsupportedGrammarError(
+                "uniqueItems", "not together with contains; drop one of them"
+            )
         self._values: dict[int, Values] = {}
         self._containers: Callable[[int], int] = lambda node: graph.terms.EMPTY
         self._spelled = ValueText(text)

@@ -175,8 +175,11 @@ class Library:
                 if schema is not resource.root.schema and opens_resource(schema, resource.dialect):
                     resource = self._resource(resource.uri, place, resource.dialect)
                 _note_anchors(resource, place, schema)
-                for parts, below in subschemas(schema, resource.dialect):
-                    stack.append((resource, Located(child_pointer(place.pointer, *parts), below)))
+                inside = [
+                    (resource, Located(child_pointer(place.pointer, *parts), below))
+                    for parts, below in subschemas(schema, resource.dialect)
+                ]
+                stack.extend(reversed(inside))  # what comes first in the text is read first
 
 
 def opens_resource(schema: dict[str, object], dialect: Dialect) -> bool:
@@ -187,15 +190,30 @@ def opens_resource(schema: dict[str, object], dialect: Dialect) -> bool:
     return name is not None and not name.startswith("#")
 
 
+def _note_anchor(resource: Resource, name: str, place: Located, keyword: str) -> None:
+    """Raises InvalidGrammarError if another place of the resource has the name."""
+    known = resource.anchors.setdefault(name, place)
+    if known.pointer != place.pointer:
+        raise InvalidGrammarError(
+            f"the anchor {name!r} is at {known.pointer or 'the root'} too; rename one of them",
+            pointer=f"{place.pointer}/{keyword}",
+        )
+
+
 def _note_anchors(resource: Resource, place: Located, schema: dict[str, object]) -> None:
     dialect = resource.dialect
     name = identifier(schema, dialect.draft)
     if name is not None and dialect.draft <= Draft.DRAFT7 and "#" in name:
-        resource.anchors.setdefault(name.partition("#")[2], place)
+        _note_anchor(
+            resource,
+            name.partition("#")[2],
+            place,
+            "id" if dialect.draft is Draft.DRAFT4 else "$id",
+        )
     for keyword in ("$anchor", "$dynamicAnchor"):
         anchor = schema.get(keyword)
         if isinstance(anchor, str) and dialect.knows(keyword):
-            resource.anchors.setdefault(anchor, place)
+            _note_anchor(resource, anchor, place, keyword)
             if keyword == "$dynamicAnchor":
                 resource.dynamic.add(anchor)
     if schema.get("$recursiveAnchor") is True and dialect.knows("$recursiveAnchor"):

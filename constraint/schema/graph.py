@@ -18,7 +18,7 @@ from ...schemas.errors import InvalidGrammarError
 from ..terms.trampoline import Call, run
 from ..text.numbers import NumberSet, point
 from .documents import child_pointer
-from .nodes import CircleError, Content, Negated, Value, distinct, exact
+from .nodes import CircleError, Content, Negated, Value, distinct, exact, placed
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_subset
 from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, covers
@@ -164,7 +164,9 @@ class SchemaGraph:
         return self._of_value(content)
 
     def _negated(self, node: int) -> Call[Shapes]:
-        return self.complement((yield self.wanted(node)))
+        shapes: Shapes = yield self.wanted(node)
+        with placed(lambda: self.pointers(node)):
+            return self.complement(shapes)
 
     def _conjoined(self, members: frozenset[int]) -> Call[Shapes]:
         result = self.everything

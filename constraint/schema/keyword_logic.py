@@ -108,6 +108,8 @@ def _dependent(reading: Reading, keyword: str) -> Call[None]:
         if isinstance(value, list) and keyword != "dependentSchemas":
             names = frozenset(strings_in(reading, keyword, value))
             present = replace(graph.everything, objects=(ObjectShape(required=names | {name}),))
+        elif keyword == "dependentRequired":
+            raise reading.invalid(keyword, "an object of arrays of strings")
         else:
             node = reading.node(keyword, name, schema=value)
             having = replace(graph.everything, objects=(ObjectShape(required=frozenset((name,))),))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
-from ...schemas.errors import InvalidGrammarError
+from ...schemas.errors import InvalidGrammarError, UnsupportedGrammarError
 from ..text.numbers import NumberSet
 from .shapes import Shapes
 from .source import Place
@@ -30,6 +31,19 @@ class Value:
     def __init__(self, value: object, pointer: str) -> None:
         self.value = value
         self.pointer = pointer
+
+
+@contextmanager
+def placed(pointers: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Give a refusal that has no place the first of `pointers`."""
+    try:
+        yield
+    except UnsupportedGrammarError as error:
+        if error.pointer is not None:
+            raise
+        pointer = (pointers() or ("",))[0]
+        reason = error.reason.partition(": ")[2]
+        raise UnsupportedGrammarError(error.feature, reason, pointer=pointer) from None
 
 
 Content: TypeAlias = Place | Value | Negated | Shapes | frozenset[int]

@@ -72,7 +72,9 @@ class ArrayShape:
         """
         any_array = ArrayShape((), true)
         if self.unique:
-            raise UnsupportedGrammarError("uniqueItems", "its negation is not enforced")
+            raise UnsupportedGrammarError(
+                "uniqueItems", "its negation is not enforced; drop it there"
+            )
         if self.low:
             yield replace(any_array, high=self.low - 1)
         if self.high is not None:

@@ -8,6 +8,7 @@ gets there, so a large m costs nothing until it is walked.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -30,6 +31,10 @@ class Remainder(NamedTuple):
     more: bool
 
 
+def _decimal(step: Fraction) -> str:
+    return format((Decimal(step.numerator) / Decimal(step.denominator)).normalize(), "f")
+
+
 class Multiples:
     """Terms of multiples in one arena; the owner of their references."""
 
@@ -50,7 +55,8 @@ class Multiples:
         if modulus > MOST_REMAINDERS:
             raise UnsupportedGrammarError(
                 "multipleOf",
-                f"{step} has {modulus} remainders, more than are searched",
+                f"multiples of {_decimal(step)} leave {modulus} remainders, the limit is "
+                f"{MOST_REMAINDERS}; use a step with fewer digits",
             )
         return self._state(Remainder(modulus, scale, -1, 0, more=True))
 

@@ -56,6 +56,7 @@ def create_app(engine: AsyncEngine, settings: Settings | None = None) -> FastAPI
     for routes in (text_routes, openai_routes, info_routes):
         app.include_router(routes.router(service))
     errors.install(app)
+    app.add_middleware(errors.Defects)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(service.settings.cors_allow_origins),

@@ -23,7 +23,10 @@ class HttpError(LockstitchError):
 async def read_json(request: Request, most: int) -> Any:
     """Return the parsed body. Raises HttpError: 415, 413 (more than `most` bytes) or 400."""
     _check_type(request.headers.get("content-type", ""))
-    if int(request.headers.get("content-length") or 0) > most:
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal():
+        raise HttpError(400, "content-length must be a number")
+    if int(length) > most:
         _too_large(most)
     body = bytearray()
     async for chunk in request.stream():

@@ -6,6 +6,7 @@ OpenAI's clients read, with the same `error_type` beside it.
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...schemas.chat_response import openai_error_body
 from ...schemas.errors import LockstitchError
@@ -37,9 +39,22 @@ class Disconnected(Exception):
     """The client went away before it was answered."""
 
 
+class AsciiResponse(JSONResponse):
+    """JSON that any text can be part of, half of a surrogate pair too."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def body_of(error: LockstitchError, path: str) -> dict[str, Any]:
     """Return the JSON object for an error of a route."""
-    return openai_error_body(error) if path in OPENAI_ROUTES else dict(error_body(error))
+    if path not in OPENAI_ROUTES:
+        return dict(error_body(error))
+    body = openai_error_body(error)
+    if isinstance(error, HttpError):
+        body["error"]["type"] = "invalid_request_error"
+    return body
 
 
 def status_of(error: LockstitchError) -> int:
@@ -51,16 +66,15 @@ def install(app: FastAPI) -> None:
     """Let an application answer errors."""
     app.add_exception_handler(LockstitchError, _typed)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_exception_handler(Exception, _defect)
     app.add_exception_handler(Unauthorized, lambda request, error: Response(status_code=401))
     app.add_exception_handler(
         Disconnected, lambda request, error: Response(status_code=CLIENT_CLOSED)
     )
 
 
-def _answer(request: Request, error: LockstitchError, status: int) -> JSONResponse:
+def _answer(request: Request, error: LockstitchError, status: int) -> AsciiResponse:
     request.state.error_type = error.error_type
-    return JSONResponse(body_of(error, request.url.path), status_code=status)
+    return AsciiResponse(body_of(error, request.url.path), status_code=status)
 
 
 async def _typed(request: Request, error: Exception) -> Response:
@@ -78,6 +92,26 @@ async def _routing(request: Request, error: Exception) -> Response:
     return answer
 
 
-async def _defect(request: Request, error: Exception) -> Response:
-    log.error("a request failed", exc_info=error)
-    return _answer(request, InternalError("Request failed during generation: internal error"), 500)
+class Defects:
+    """Answers what nobody expected with 500, inside of logs and CORS, and puts it into the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            log.exception("a request failed")
+            if scope["type"] != "http" or started:
+                raise
+            error = InternalError("Request failed during generation: internal error")
+            await _answer(Request(scope), error, 500)(scope, receive, send)

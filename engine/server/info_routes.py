@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ... import __version__
 from ...schemas.errors import UnhealthyError
+from .errors import AsciiResponse
 from .metrics import CONTENT_TYPE
 from .service import Service
 
@@ -23,7 +24,7 @@ def router(service: Service) -> APIRouter:
         return Response()
 
     async def info() -> Response:
-        return JSONResponse(_info(service))
+        return AsciiResponse(_info(service))
 
     async def metrics() -> Response:
         return Response(service.metrics.text(), headers={"content-type": CONTENT_TYPE})

@@ -11,16 +11,17 @@ from dataclasses import replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ...schemas.chat import ChatRequest
 from ...schemas.chat_response import Envelope, openai_error_body
 from ...schemas.chat_stream import ChatStream, CompletionStream, chat_completion, completion
 from ...schemas.completions import CompletionRequest
 from ...schemas.errors import LockstitchError
-from ...schemas.request import GenerateRequest
+from ...schemas.request import GenerateRequest, check_inputs
 from ...schemas.response import StreamEvent
 from ..async_engine import EventStream, Timings
+from .errors import AsciiResponse
 from .service import Service
 from .sse import event_response
 from .tokens import tokens_of
@@ -41,14 +42,15 @@ def router(service: Service) -> APIRouter:
     async def chat_tokenize(http: Request) -> Response:
         request = ChatRequest.parse(await service.open_body(http))
         prompt = _prompt(service, request)
+        check_inputs(prompt)
         tokens = tokens_of(service.engine.engine.tokenizer, prompt, special_tokens=False)
-        return JSONResponse({"tokenize_response": tokens, "templated_text": prompt})
+        return AsciiResponse({"tokenize_response": tokens, "templated_text": prompt})
 
     async def models(http: Request) -> Response:
         name = service.engine.engine.name
         model = {"id": name, "object": "model", "created": 0, "owned_by": name}
         adapters = [{**model, "id": adapter} for adapter in sorted(service.engine.engine.adapters)]
-        return JSONResponse({"object": "list", "data": [model, *adapters]})
+        return AsciiResponse({"object": "list", "data": [model, *adapters]})
 
     routes.add_api_route("/v1/chat/completions", chat, methods=["POST"], summary="Chat.")
     routes.add_api_route("/v1/completions", completions, methods=["POST"], summary="Complete text.")
@@ -110,7 +112,7 @@ async def answer_chat(service: Service, http: Request, body: object) -> Response
     answered = await service.answer(http, asked, special_tokens=False)
     timings = answered.timings
     reply = chat_completion(request, answered.response, envelope, timings.prompt_tokens)
-    return JSONResponse(reply.to_dict(), headers=service.headers(timings, len(asked.inputs)))
+    return AsciiResponse(reply.to_dict(), headers=service.headers(timings, len(asked.inputs)))
 
 
 def _payloads(
@@ -176,7 +178,7 @@ async def answer_completion(service: Service, http: Request, body: object) -> Re
             task.cancel()
     pairs = [(answered.response, answered.timings.prompt_tokens) for answered in answers]
     headers = service.headers(_summed([answered.timings for answered in answers]))
-    return JSONResponse(completion(request, pairs, envelope).to_dict(), headers=headers)
+    return AsciiResponse(completion(request, pairs, envelope).to_dict(), headers=headers)
 
 
 async def _completion_stream(
@@ -196,7 +198,7 @@ async def _completion_stream(
             opened.append(await service.stream(one))  # noqa: PERF401 - closed if one is refused
     except LockstitchError:
         for stream in opened:
-            await stream.aclose()
+            await service.abandon(stream)
         raise
     streams = [
         _payloads(service, one, stream, writer(index))

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -55,25 +56,35 @@ class Service:
         """Answer a request whole. Raises LockstitchError; Disconnected if nobody waits any more."""
         self.metrics.came()
         work = self.engine.answer(request, special_tokens=special_tokens)
-        try:
+        with self._failures_counted():
             answered = await while_connected(http, work)
+        self.metrics.answered(answered.timings, request.parameters.max_new_tokens)
+        return answered
+
+    @contextmanager
+    def _failures_counted(self) -> Iterator[None]:
+        try:
+            yield
         except LockstitchError as error:
             self.metrics.failed(error.error_type)
             raise
-        except Disconnected:
+        except (Disconnected, asyncio.CancelledError):
             self.metrics.failed("dropped")
             raise
-        self.metrics.answered(answered.timings, request.parameters.max_new_tokens)
-        return answered
+        except Exception:  # a defect, which is answered further out
+            self.metrics.failed("generation")
+            raise
 
     async def stream(self, request: GenerateRequest, *, special_tokens: bool = True) -> EventStream:
         """Begin a stream; what is refused is refused before it begins. Read it with `payloads`."""
         self.metrics.came()
-        try:
+        with self._failures_counted():
             return await self.engine.stream(request, special_tokens=special_tokens)
-        except LockstitchError as error:
-            self.metrics.failed(error.error_type)
-            raise
+
+    async def abandon(self, stream: EventStream) -> None:
+        """Close a stream that nobody has begun to read."""
+        await stream.aclose()
+        self.metrics.failed("dropped")
 
     async def payloads(
         self,

@@ -43,7 +43,7 @@ async def _framed(payloads: AsyncGenerator[str], keep_alive: float) -> AsyncIter
             following = None
             yield f"data: {payload}\n\n".encode("ascii")
     finally:
-        if following is not None and not following.done():
+        if following is not None:
             following.cancel()
-            await asyncio.wait([following])
+            await asyncio.gather(following, return_exceptions=True)
         await payloads.aclose()

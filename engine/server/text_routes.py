@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ...schemas.errors import LockstitchError, ValidationError
 from ...schemas.parameters import PREFIX, refuse
-from ...schemas.request import GenerateRequest, check_request
+from ...schemas.request import GenerateRequest, check_inputs
 from ...schemas.response import StreamEvent, error_body
+from .errors import AsciiResponse
 from .openai_routes import answer_chat, answer_completion, chat_text
 from .service import Service
 from .sse import event_response
@@ -34,9 +35,11 @@ def router(service: Service) -> APIRouter:
         return await _streamed(service, _parsed(service, await service.body(http)))
 
     async def tokenize(http: Request) -> Response:
-        request = _parsed(service, await service.body(http))
-        check_request(request, service.engine.engine.limits)
-        return JSONResponse(tokens_of(service.engine.engine.tokenizer, request.inputs))
+        body = await service.body(http)
+        given = {"inputs": body.get("inputs")} if isinstance(body, Mapping) else body
+        inputs = GenerateRequest.parse(given).inputs  # the parameters do not count here
+        check_inputs(inputs)
+        return AsciiResponse(tokens_of(service.engine.engine.tokenizer, inputs))
 
     async def invocations(http: Request) -> Response:
         return await _invocation(service, http, await service.body(http))
@@ -79,7 +82,7 @@ async def _whole(
     answered = await service.answer(http, request)
     found = answered.response.to_dict()
     headers = service.headers(answered.timings, len(request.inputs))
-    return JSONResponse([found] if as_list else found, headers=headers)
+    return AsciiResponse([found] if as_list else found, headers=headers)
 
 
 async def _streamed(service: Service, request: GenerateRequest) -> Response:
@@ -112,7 +115,7 @@ async def _vertex(service: Service, http: Request, body: object) -> Response:
     if not isinstance(instances, list):
         raise ValidationError(f"{PREFIX}instances must be an array", parameter="instances")
     predictions = [await _prediction(service, http, instance) for instance in instances]
-    return JSONResponse({"predictions": predictions})
+    return AsciiResponse({"predictions": predictions})
 
 
 async def _prediction(service: Service, http: Request, instance: object) -> str:

@@ -292,6 +292,9 @@ class TestCombinations:
         assert grammar.min_bytes == count * len('{"x": }') + len('"end"')
 
 
+TWICE = {"$ref": "#x", "$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}}
+NEVER = {"type": "object", "required": ["a"], "properties": {"a": False}}
+LINKED = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
 PAIRS = {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"type": "array"}}
 
 
@@ -320,13 +323,17 @@ class TestRefusals:
             ({"unevaluatedItems": 1}, InvalidGrammarError, "/unevaluatedItems", "a schema"),
             ({"items": {"oneOf": []}}, InvalidGrammarError, "/items/oneOf", "non-empty"),
             (PAIRS, UnsupportedGrammarError, "/items", "arrays or objects"),
-            ({"not": {"uniqueItems": True}}, UnsupportedGrammarError, None, "negation"),
-            ({"uniqueItems": True, "contains": {}}, UnsupportedGrammarError, None, "contains"),
-            ({"not": {"format": "hostname"}}, UnsupportedGrammarError, None, "'hostname'"),
+            ({"not": {"uniqueItems": True}}, UnsupportedGrammarError, "/not", "negation"),
+            ({"uniqueItems": True, "contains": {}}, UnsupportedGrammarError, "", "contains"),
+            ({"not": {"format": "hostname"}}, UnsupportedGrammarError, "/not", "'hostname'"),
             ({"format": 1}, InvalidGrammarError, "/format", "a string"),
             ({"$schema": "http://x/y"}, UnsupportedGrammarError, "/$schema", "drafts"),
             (False, UnsatisfiableGrammarError, "", "nothing"),
             ({"enum": []}, UnsatisfiableGrammarError, "", "nothing"),
+            ({"dependentRequired": {"a": {}}}, InvalidGrammarError, "/dependentRequired", "arrays"),
+            (TWICE, InvalidGrammarError, "/$defs/b/$anchor", "rename"),
+            (NEVER, UnsatisfiableGrammarError, "", "contradict"),
+            (LINKED, UnsatisfiableGrammarError, "", "without end"),
             (CROSSED_BOUNDS, UnsatisfiableGrammarError, "", "contradict"),
             (TOO_LONG, UnsatisfiableGrammarError, "", "contradict"),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -101,12 +102,10 @@ def test_a_process_of_its_own_says_the_same() -> None:
 
 
 def test_memory_of_the_process_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lockstitch.engine import compile_apart as module
-
     class Killed:
         returncode = -9
         stdout = b""
 
-    monkeypatch.setattr(module.subprocess, "run", lambda *args, **kwargs: Killed())
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: Killed())
     with pytest.raises(GrammarTooLargeError, match="GiB of memory"):
         compile_apart(SLOW, TextStyle())

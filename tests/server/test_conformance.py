@@ -88,7 +88,7 @@ def test_case_02_all_parameters(ask: Any) -> None:
 
 def test_case_03_load(ask: Any) -> None:
     alone = ids(ask(max_new_tokens=12))
-    others = [
+    others: list[dict[str, Any]] = [
         {},
         {"grammar": {"type": "json", "value": SCHEMA}},
         {"repetition_penalty": 1.5},
@@ -112,7 +112,8 @@ def test_case_05_best_of(ask: Any) -> None:
     assert other["seed"] not in (None, details["seed"])
 
     def mean(sequence: dict[str, Any]) -> float:
-        return sum(t["logprob"] for t in sequence["tokens"]) / len(sequence["tokens"])
+        logprobs: list[float] = [token["logprob"] for token in sequence["tokens"]]
+        return sum(logprobs) / len(logprobs)
 
     assert mean(details) >= mean(other)
 
