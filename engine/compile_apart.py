@@ -26,15 +26,21 @@ def compile_apart(grammar: object, style: TextStyle) -> Grammar:
     child = subprocess.run(
         [sys.executable, "-m", __name__],
         input=pickle.dumps((grammar, style)),
-        stdout=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
-    answer = pickle.loads(child.stdout) if child.returncode == 0 else None
-    if isinstance(answer, Grammar):
-        return answer
+    if child.returncode < 0:  # killed, which is how a system answers who asks for too much
+        raise _too_large()
+    if child.returncode:
+        raise RuntimeError(f"compiling apart failed: {child.stderr.decode(errors='replace')}")
+    answer: Grammar | GrammarError = pickle.loads(child.stdout)
     if isinstance(answer, GrammarError):
         raise answer
-    raise GrammarTooLargeError("GiB of memory to compile", MOST_GIB, MOST_GIB + 1)
+    return answer
+
+
+def _too_large() -> GrammarTooLargeError:
+    return GrammarTooLargeError("GiB of memory to compile", MOST_GIB, MOST_GIB + 1)
 
 
 def main() -> None:
@@ -47,6 +53,8 @@ def main() -> None:
         answer = compile_grammar(grammar, style=style)
     except GrammarError as error:
         answer = error
+    except MemoryError:
+        answer = _too_large()
     sys.stdout.buffer.write(pickle.dumps(answer))
 
 

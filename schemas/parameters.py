@@ -172,7 +172,8 @@ class GenerateParameters(BaseModel):
 
     @property
     def _filtered(self) -> bool:
-        return any(p is not None for p in (self.top_k, self.top_p, self.typical_p))
+        masses = (self.top_p, self.typical_p)  # of which 1.0 is the same as none
+        return self.top_k is not None or any(mass not in (None, 1.0) for mass in masses)
 
 
 _SENTENCES = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -108,4 +110,10 @@ def test_memory_of_the_process_is_limited(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: Killed())
     with pytest.raises(GrammarTooLargeError, match="GiB of memory"):
+        compile_apart(SLOW, TextStyle())
+
+
+def test_a_defect_of_the_process_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(RuntimeError, match="compiling apart failed"):
         compile_apart(SLOW, TextStyle())

@@ -98,9 +98,8 @@ def ended_as_asked(parameters: dict[str, Any], run: dict[str, Any]) -> None:
 
 
 def sampled(parameters: dict[str, Any]) -> bool:
-    given = [parameters.get(name) for name in ("top_k", "top_p", "typical_p")]
-    temperature = parameters.get("temperature") or 1.0
-    return bool(parameters.get("do_sample")) or temperature != 1.0 or given != [None] * 3
+    values = [parameters.get(name) or 1.0 for name in ("temperature", "top_p", "typical_p")]
+    return bool(parameters.get("do_sample") or parameters.get("top_k")) or values != [1.0] * 3
 
 
 def text_is_of_tokens(asked: dict[str, Any], text: str, tokens: list[dict[str, Any]]) -> None:

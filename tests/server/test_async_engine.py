@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from lockstitch.schemas.errors import (
 from lockstitch.schemas.parameters import GenerateParameters
 from lockstitch.schemas.request import GenerateRequest
 
+LONGEST = 120  # seconds; a test that hangs fails
 WORDS = ["the quick", "北京 🐲", "0123456789", '{"name": "Bob"}', "x"]
 VALUES: list[dict[str, Any]] = [
     {},
@@ -64,7 +66,7 @@ def run(tiny: Engine, work: Callable[[AsyncEngine], Awaitable[None]], permits: i
             await work(engine)
             await quiet(engine, permits)
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), LONGEST))
 
 
 @asynccontextmanager
@@ -165,7 +167,9 @@ def test_a_cancelled_answer_leaves(
         asked = request(max_new_tokens=4000, do_sample=True, best_of=best_of)
         neighbour = asyncio.create_task(engine.answer(request(1)))
         task = asyncio.create_task(engine.answer(asked))
-        await begun(engine, best_of)
+        async with asyncio.timeout(20):
+            while sum(row.task.max_new_tokens == 4000 for row in seen.rows) < best_of:
+                await asyncio.sleep(0.001)
         assert engine.statistics()["free_permits"] <= 64 - best_of
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -283,7 +287,7 @@ def test_closing_finishes_what_runs(tiny: Engine) -> None:
         await closing
         assert not engine.healthy
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), LONGEST))
 
 
 # --- slow grammars ------------------------------------------------------------------------------
@@ -292,7 +296,11 @@ def test_closing_finishes_what_runs(tiny: Engine) -> None:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every grammar take the way of the slow ones, to a process of its own."""
-    monkeypatch.setattr(grammar_cache, "QUICK_FUEL", 0)
+
+    def too_slow(grammar: object, style: TextStyle) -> Grammar:
+        raise grammar_cache.SlowGrammarError
+
+    monkeypatch.setattr(grammar_cache, "_compile_quickly", too_slow)
 
 
 def grammar_of(index: int) -> dict[str, Any]:
@@ -302,7 +310,7 @@ def grammar_of(index: int) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("slow")
 def test_a_slow_grammar_delays_nobody(tiny: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun_, go_on = asyncio.Event(), __import__("threading").Event()
+    begun_, go_on = asyncio.Event(), threading.Event()
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -320,7 +328,7 @@ def test_a_slow_grammar_delays_nobody(tiny: Engine, monkeypatch: pytest.MonkeyPa
                 )
                 for i in (1, 1, 2, 3, 4)
             ]
-            await begun_.wait()
+            await asyncio.wait_for(begun_.wait(), 20)
             for index in range(3):  # more than there are threads that compile are held
                 assert ids(await engine.answer(request(index)))
             assert not any(task.done() for task in tasks)
@@ -331,7 +339,7 @@ def test_a_slow_grammar_delays_nobody(tiny: Engine, monkeypatch: pytest.MonkeyPa
             assert all(set(text[:3]) <= {"a", "b"} for text in texts)
             await quiet(engine, 64)
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), LONGEST))
 
 
 @pytest.mark.usefixtures("slow")

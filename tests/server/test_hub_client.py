@@ -20,6 +20,12 @@ PERSON = {
 SAY = [{"role": "user", "content": "hi"}]
 
 
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run with HF_HUB_OFFLINE=1, which keeps models off the net; loopback is not the hub."""
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+
+
 @pytest.fixture(params=["", "/v1", "/generate"])
 def client(request: pytest.FixtureRequest, base_url: str) -> Any:
     return hub.InferenceClient(base_url=base_url + request.param)
