@@ -34,10 +34,11 @@ LOGPROB_CHUNK = 128  # where the logits of every prompt token are needed
 
 @dataclass
 class Group:
-    """Rows that go through the model together; `done` counts prompt tokens that have gone."""
+    """Rows that go through the model together; of `prompt`, that of a single row, `done` have."""
 
     rows: Rows
     runs: list[RunningSequence]
+    prompt: Sequence[int] = ()
     done: int = 0
     logprobs: list[float | None] = field(default_factory=lambda: [None])
 
@@ -69,7 +70,8 @@ class Batch:
 
     def add(self, run: RunningSequence) -> None:
         """Let a sequence wait for its turn; one that needs no model ends with the next step."""
-        _guarded(run, run.end_if_complete)
+        if not run.wants_prefill:
+            _guarded(run, run.append_forced)
         if run.ended:
             run.begin()
             self._over.append(run)
@@ -126,6 +128,8 @@ class Batch:
             if self._base_adapter is not None:
                 adapters = [run.task.parameters.adapter_id or self._base_adapter for run in runs]
             self._prefill = Group(Rows(self._model, len(runs), adapters), runs)
+            if len(runs) == 1:
+                self._prefill.prompt = runs[0].take_pending()
 
     def _admitted(self) -> Iterator[RunningSequence]:
         """Take sequences off the queue that fit beside those that run, and into one chunk."""
@@ -136,7 +140,7 @@ class Batch:
         while self._waiting and rows + count < self._max_rows:
             run = self._waiting[0]
             longest = max(longest, _most(run))
-            prompt = max(prompt, len(run.task.prompt_ids))
+            prompt = max(prompt, run.pending)
             alone = rows + count == 0
             if not alone and (rows + count + 1) * longest > self._max_positions:
                 return
@@ -150,7 +154,9 @@ class Batch:
                 return
 
     def _decode(self, group: Group) -> torch.Tensor | None:
-        return self._forward(group, lambda: group.rows.append([run.pending for run in group.runs]))
+        return self._forward(
+            group, lambda: group.rows.append([run.take_pending() for run in group.runs])
+        )
 
     def _forward(self, group: Group, work: Callable[[], torch.Tensor]) -> torch.Tensor | None:
         """Run the model for a group; what it fails with ends all of its rows, and only these."""
@@ -179,20 +185,28 @@ class Batch:
         if len(group.runs) > 1:
             return self._decode(group)
         run = group.runs[0]
-        prompt = run.task.prompt_ids
         size = LOGPROB_CHUNK if run.wants_prefill else CHUNK
-        part = prompt[group.done : group.done + size]
+        part = group.prompt[group.done : group.done + size]
         group.done += len(part)
-        if run.wants_prefill:
-            following = prompt[group.done] if group.done < len(prompt) else None
-            logits = self._forward(group, lambda: self._with_logprobs(group, part, following))
-        else:
+        whole = group.done == len(group.prompt)
+        if not run.wants_prefill:
             logits = self._forward(group, lambda: group.rows.append([part]))
-        if group.done < len(prompt):
+            return logits if whole else None
+        following = None if whole else group.prompt[group.done]
+        logits = self._forward(group, lambda: self._with_logprobs(group, part, following))
+        return self._begin_text(group, run, logits) if whole and logits is not None else None
+
+    def _begin_text(
+        self, group: Group, run: RunningSequence, logits: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Tell a row of its prompt; its text may begin with something that the grammar forces."""
+        run.tell_prefill(group.logprobs)
+        _guarded(run, run.append_forced)
+        if run.ended:
+            self._over.append(run)
+            group.runs = []
             return None
-        if run.wants_prefill:
-            run.tell_prefill(group.logprobs)
-        return logits
+        return self._decode(group) if run.pending else logits
 
     def _with_logprobs(
         self, group: Group, part: Sequence[int], following: int | None

@@ -54,6 +54,7 @@ class Rows:
 
         Raises GenerationError for what the model fails with; the rows are lost then.
         """
+        self._close_gaps()
         return self._append(runs, keep=1)[:, -1]
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from ..schemas.errors import InfeasibleBudgetError
 from ..schemas.parameters import GenerateParameters, Limits, refuse
 from ..schemas.request import GenerateRequest, check_length, check_request
 from .detokenizer import TokenTexts
+from .forced_text import ForcedText
 from .grammar_cache import GrammarCache
 from .sampler import Sampler
 from .sequence import RunningSequence, Task
@@ -37,6 +38,7 @@ class Preparation:
     ) -> None:
         """`limits` are complete (`Limits.for_context`); the generators live on `device`."""
         self.limits = limits
+        self.forces_text = True  # False samples also what a grammar leaves no choice about
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
         self._device = device
@@ -45,6 +47,7 @@ class Preparation:
         ends = vocabulary.eos_token_ids
         self._eos = own if own in ends else min(ends)
         self._texts = TokenTexts(tokenizer, vocabulary)
+        self._forced = ForcedText(tokenizer, vocabulary, self._tokenizing)
         self.grammars = GrammarCache(vocabulary, style)
 
     def sequences(
@@ -81,6 +84,7 @@ class Preparation:
             max_new_tokens=budget,
             fsm=fsm,
             complete=complete,
+            forced=self._forced if self.forces_text else None,
             eos_token_id=self._eos,
             eos_token_ids=self._vocabulary.eos_token_ids,
         )

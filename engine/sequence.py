@@ -1,7 +1,8 @@
 """One text in the making: what was asked, what was chosen so far, and how it ended.
 
-A grammar is a state that moves with every token. Where it leaves nothing but the end, the end token
-is appended at once, without another pass through the model.
+A grammar is a state that moves with every token. What it forces is appended at once: a run of text
+in the tokens that the tokenizer would write, and the end token where nothing else may follow. The
+model sees all of it in its next pass.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..schemas.errors import GenerationError, LockstitchError
 from ..schemas.parameters import GenerateParameters
 from ..schemas.response import FinishReason, PrefillToken, Token, TokenStatistics
 from .detokenizer import Detokenizer, TokenTexts
+from .forced_text import ForcedText
 from .sampler import Choice, Row, Sampler
 from .stopping import StopStrings
 
@@ -24,7 +26,8 @@ class Task:
     """A request after validation: prompt as ids, budget and grammar settled.
 
     `eos_token_ids` end the text, `eos_token_id` is the one we append. `complete` says that the text
-    of a grammar is to be whole when the budget ends.
+    of a grammar is to be whole when the budget ends; `forced`, None if it is to be sampled, has the
+    tokens of what the grammar forces.
     """
 
     inputs: str
@@ -35,6 +38,7 @@ class Task:
     eos_token_id: int
     eos_token_ids: frozenset[int]
     complete: bool = False
+    forced: ForcedText | None = None
 
 
 class RunningSequence:
@@ -58,6 +62,7 @@ class RunningSequence:
         self._detokenizer = Detokenizer(texts)
         self._stops = StopStrings(task.parameters.stop or ())
         self._overhang = 0
+        self._unseen = list(task.prompt_ids)
         self._state = 0 if task.fsm is None else task.fsm.start
 
     def begin(self) -> None:
@@ -74,9 +79,14 @@ class RunningSequence:
         return self.finish_reason is not None or self.error is not None
 
     @property
-    def pending(self) -> Sequence[int]:
-        """The tokens that the model has not seen yet."""
-        return (self.tokens[-1].id,) if self.tokens else self.task.prompt_ids
+    def pending(self) -> int:
+        """How many tokens the model has not seen, those of the prompt among them."""
+        return len(self._unseen)
+
+    def take_pending(self) -> Sequence[int]:
+        """Return the tokens that the model has not seen; it is about to see them."""
+        unseen, self._unseen = self._unseen, []
+        return unseen
 
     @property
     def wants_prefill(self) -> bool:
@@ -106,7 +116,7 @@ class RunningSequence:
             raise GenerationError("the vocabulary has no token that can continue this text")
         if not self.task.complete or (allowed is not None and len(allowed) == 1):
             return Row(index, self._sampler, mask, allowed)
-        left = self.task.max_new_tokens - len(self.tokens) - 1
+        left = self._left
         return Row(
             index,
             self._sampler,
@@ -123,16 +133,39 @@ class RunningSequence:
         the token does not continue it; both mean a defect, and no text is returned.
         """
         self._append(choice)
-        self.end_if_complete()
+        self.append_forced()
 
-    def end_if_complete(self) -> None:
-        """Append the end token where the grammar leaves nothing else."""
-        fsm = self.task.fsm
-        if self.finish_reason is None and fsm is not None and fsm.is_complete(self._state):
-            end = self.task.eos_token_id
-            top = ((end, 0.0),) if self.task.parameters.top_n_tokens else ()
-            unasked = (None, None) if self.task.parameters.token_statistics else None
-            self._append(Choice(end, 0.0, top, forced=True, raw=unasked))
+    def append_forced(self) -> None:
+        """Append what the grammar leaves no choice about; the end token where it leaves only that.
+
+        Raises as `accept` does.
+        """
+        fsm, forced = self.task.fsm, self.task.forced
+        if fsm is None:
+            return
+        if forced is not None and not self.ended:
+            for token_id in forced.tokens(fsm, self._state, self._previous):
+                if self.ended or (
+                    self.task.complete and not fsm.fits(self._state, token_id, self._left)
+                ):
+                    break
+                self._append_certain(token_id)
+        if not self.ended and fsm.is_complete(self._state):
+            self._append_certain(self.task.eos_token_id)
+
+    @property
+    def _previous(self) -> int:
+        return self.tokens[-1].id if self.tokens else self.task.prompt_ids[-1]
+
+    @property
+    def _left(self) -> int:
+        """How many tokens may follow the next one."""
+        return self.task.max_new_tokens - len(self.tokens) - 1
+
+    def _append_certain(self, token_id: int) -> None:
+        top = ((token_id, 0.0),) if self.task.parameters.top_n_tokens else ()
+        unasked = (None, None) if self.task.parameters.token_statistics else None
+        self._append(Choice(token_id, 0.0, top, forced=True, raw=unasked))
 
     def _append(self, choice: Choice) -> None:
         if self.task.fsm is not None:
@@ -142,6 +175,7 @@ class RunningSequence:
         if self.task.parameters.top_n_tokens:
             self.top_tokens.append(self._alternatives(choice.top))
         self.forced_tokens += choice.forced
+        self._unseen.append(choice.token_id)
         self._sampler.observe(choice.token_id)
         self.finish_reason = self._finish(choice.token_id, piece)
 

@@ -58,8 +58,8 @@ class TokenStatistics(_Wire):
     """How a token stood in the model's own distribution, before penalties, mask and filters.
 
     `legal_mass` is the probability of all tokens that the grammar allowed there (1.0 without one);
-    `forced` tells that it allowed no other. `raw_logprob` is None where it is not finite, and both
-    are where the end followed without asking the model.
+    `forced` tells that it left no choice. `raw_logprob` is None where it is not finite, and both
+    are where the model was not asked: in a text that the grammar forces, and for the end behind it.
     """
 
     raw_logprob: float | None
