@@ -19,6 +19,7 @@ import typer
 from ..constraint.grammar import compile_grammar
 from ..constraint.text.style import TextStyle
 from ..schemas.errors import GrammarError, LockstitchError, ValidationError
+from .extract_command import extract
 from .grammar_report import judge, print_refusal, print_report
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch starts its threads
@@ -26,6 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch starts its t
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Text that always matches its grammar."
 )
+app.command()(extract)
 EVERY_SPELLING = TextStyle("flexible", "any", "any")
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="file with a JSON Schema")]
 Regex = Annotated[str | None, typer.Option("--regex", help="regular expression for the whole text")]

@@ -6,7 +6,7 @@ the limits, then the grammar. What remains is a list of sequences, decoded in ba
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -28,6 +28,8 @@ from ..schemas.response import GenerateResponse, StreamEvent
 from .adapters import BASE, with_adapters
 from .answers import answer, events
 from .batch import Batch
+from .jobs.prompting import Prompter, PromptForm
+from .jobs.records import RecordForm
 from .memory import positions_for
 from .model_loading import LoadedModel, load_model, wrap_model
 from .preparation import Preparation
@@ -126,7 +128,10 @@ class Engine:
     def generate_requests(self, requests: Sequence[GenerateRequest]) -> list[GenerateResponse]:
         """Answer requests with parameters of their own, batched up to `limits.max_batch_size`."""
         prepare = self.preparation.sequences
-        runs = [prepare(request) for request in requests]  # all are checked before any runs
+        return self._answers([prepare(request) for request in requests])
+
+    def _answers(self, runs: Sequence[Sequence[RunningSequence]]) -> list[GenerateResponse]:
+        """Answer requests that are prepared: all are checked before any runs."""
         batch = self.new_batch()
         for of_request in runs:
             for run in of_request:
@@ -167,6 +172,40 @@ class Engine:
             _raise_first_error(batch.step())
             yield from events(run, sent, len(run.tokens))
             sent = len(run.tokens)
+
+    def extract(
+        self,
+        schema: Any,
+        texts: str | Sequence[str],
+        *,
+        prompt: PromptForm | None = None,
+        max_new_tokens: int = 512,
+        **parameters: Any,
+    ) -> Any:
+        """Return the record in a text, or the list of those in several.
+
+        `schema` is a pydantic model, whose objects are returned, or a JSON Schema, for parsed JSON.
+        Raises as `generate` does, and RecordError where the validators of a model turn one down;
+        for many texts, or errors by row, see `run_job`.
+        """
+        form = RecordForm.of(schema)
+        prompter = Prompter(prompt or PromptForm(), form.schema, self.chat_template)
+        given = [texts] if isinstance(texts, str) else list(texts)
+        asked = {"complete": True, "max_new_tokens": max_new_tokens, **parameters}
+        runs = [
+            self.preparation.sequences(
+                _request(prompter.prompt({prompter.text_field: text}), form.grammar, asked),
+                special_tokens=prompter.special_tokens,
+            )
+            for text in given
+        ]
+        records = [form.parse(answer.generated_text) for answer in self._answers(runs)]
+        return records[0] if isinstance(texts, str) else records
+
+    @property
+    def chat_template(self) -> Callable[[Sequence[Mapping[str, Any]]], str] | None:
+        """`chat_prompt`, None if the model has no template."""
+        return self.chat_prompt if getattr(self.tokenizer, "chat_template", None) else None
 
     def chat_prompt(
         self,

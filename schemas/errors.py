@@ -24,6 +24,10 @@ server sends for it, so the library and the server fail with the same object.
     * SuffixError                   "suffix not supported" 422
     * BatchSizeError                "batch size exceeded" 422
     * UnhealthyError                "healthcheck" 503
+    * RecordError                   "record" 422
+    * JobError                      "job" 422
+        - JobChangedError
+        - JobStoppedError
 """
 
 from __future__ import annotations
@@ -240,3 +244,36 @@ class UnhealthyError(LockstitchError):
 
     error_type = "healthcheck"
     status = 503
+
+
+class RecordError(LockstitchError):
+    """A text that matches its schema, and is turned down all the same; or is no whole record."""
+
+    error_type = "record"
+    status = 422
+
+
+class JobError(LockstitchError):
+    """A job that cannot begin or go on; `parameter` names the option at fault, if any."""
+
+    error_type = "job"
+    status = 422
+
+    def __init__(self, message: str, *, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class JobChangedError(JobError):
+    """The ledger belongs to a job with another schema, prompt, model or parameters (`changed`)."""
+
+    def __init__(self, ledger: str, changed: list[str]) -> None:
+        super().__init__(
+            f"{ledger} has results of another job: {', '.join(changed)} changed; choose another "
+            "output, or pass --restart to forget them"
+        )
+        self.changed = changed
+
+
+class JobStoppedError(JobError):
+    """A row has no record and the job was to stop there; what was done is in the ledger."""

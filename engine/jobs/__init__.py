@@ -1,0 +1,1 @@
+"""Batch extraction: a table of texts in, a table of validated records out, resumable."""
