@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ...schemas.errors import JobError
+from .columns import JSON, Column, column_of
 from .sources import SourceRow
 
 Result = Mapping[str, Any]
 ROWS_AT_ONCE = 1024
+RECORD = "record"
 META = ("_id", "_error_type", "_error", "_tokens", "_finish_reason")
 
 
@@ -86,14 +88,14 @@ def _pyarrow() -> Any:
 
 def _write_parquet(path: Path, rows: Iterable[tuple[SourceRow, Result]], schema: Any) -> None:
     arrow = _pyarrow()
-    fields = columns(schema)
-    kinds = [(name, arrow.string()) for name in META]
-    kinds[3] = ("_tokens", arrow.int64())
-    shape = arrow.schema([*kinds, *((name, arrow_type(part)) for name, part in fields.items())])
+    columns = columns_of(schema)
+    meta = [(name, arrow.int64() if name == "_tokens" else arrow.string()) for name in META]
+    fields = [(name, arrow_type(column)) for name, column in columns.items()]
+    shape = arrow.schema([*meta, *fields])
     remaining = iter(rows)
     with arrow.parquet.ParquetWriter(path, shape) as writer:
         while some := list(islice(remaining, ROWS_AT_ONCE)):
-            values = [_flat(row, result, fields) for row, result in some]
+            values = [_flat(row, result, columns) for row, result in some]
             try:
                 writer.write_table(arrow.Table.from_pylist(values, schema=shape))
             except (arrow.ArrowException, OverflowError) as error:
@@ -101,15 +103,15 @@ def _write_parquet(path: Path, rows: Iterable[tuple[SourceRow, Result]], schema:
                 raise JobError(reason, parameter="output") from error
 
 
-def columns(schema: Any) -> dict[str, Any]:
-    """Return the schema of each field that has a column, `record` for what is no object."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict) or not properties or set(properties) & set(META):
-        return {"record": True}
-    return properties
+def columns_of(schema: Any) -> dict[str, Column]:
+    """Return the columns of a record by their names; only `record` for what is no plain object."""
+    whole = column_of(schema, schema)
+    if whole.fields is None or set(whole.fields) & {*META, RECORD}:
+        return {RECORD: JSON}
+    return dict(whole.fields)
 
 
-def _flat(row: SourceRow, result: Result, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(row: SourceRow, result: Result, columns: Mapping[str, Column]) -> dict[str, Any]:
     error = result.get("error") or {}
     told = (
         str(row.id),
@@ -119,57 +121,23 @@ def _flat(row: SourceRow, result: Result, fields: Mapping[str, Any]) -> dict[str
         result.get("finish_reason"),
     )
     flat: dict[str, Any] = dict(zip(META, told, strict=True))
-    if result.get("text") is None:
+    text = result.get("text")
+    if text is None:
         return flat
-    record = json.loads(result["text"])
-    if list(fields) == ["record"] and fields["record"] is True:
-        return {**flat, "record": result["text"]}
-    return {**flat, **{name: _fitting(record.get(name), part) for name, part in fields.items()}}
+    if RECORD in columns:
+        return {**flat, RECORD: text}
+    record = json.loads(text)
+    found = columns.items()
+    return {**flat, **{k: column.fitting(record[k]) for k, column in found if k in record}}
 
 
-def _kind(schema: Any) -> str | None:
-    """Return the only type of a schema beside null, None if there are several or it is not told."""
-    if not isinstance(schema, dict):
-        return None
-    named = schema.get("type")
-    kinds = {named} if isinstance(named, str) else set(named or ()) - {"null"}
-    if not kinds and "enum" in schema:
-        names = {str: "string", bool: "boolean", int: "integer", float: "number"}
-        kinds = {names.get(type(value)) for value in schema["enum"] if value is not None}
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def arrow_type(schema: Any) -> Any:
-    """Return the Arrow type of a field; what has no plain type is a column of JSON texts."""
+def arrow_type(column: Column) -> Any:
+    """Return the Arrow type of a column."""
     arrow = _pyarrow()
-    kind = _kind(schema)
-    plain = {
-        "string": arrow.string,
-        "boolean": arrow.bool_,
-        "integer": arrow.int64,
-        "number": arrow.float64,
-    }
-    if kind in plain:
-        return plain[kind]()
-    if kind == "array" and _kind(schema.get("items")) is not None:
-        return arrow.list_(arrow_type(schema["items"]))
-    if kind == "object" and isinstance(schema.get("properties"), dict) and schema["properties"]:
-        parts = schema["properties"].items()
-        return arrow.struct([(name, arrow_type(part)) for name, part in parts])
-    return arrow.string()
-
-
-def _fitting(value: Any, schema: Any) -> Any:
-    """Return a value as its Arrow type takes it: JSON texts where the type is not plain."""
-    kind = _kind(schema)
-    if value is None or kind in ("string", "boolean"):
-        return value
-    if kind == "integer":
-        return int(value)  # 3.0 is an integer too
-    if kind == "number":
-        return float(value)
-    if kind == "array" and _kind(schema.get("items")) is not None:
-        return [_fitting(item, schema["items"]) for item in value]
-    if kind == "object" and isinstance(schema.get("properties"), dict) and schema["properties"]:
-        return {k: _fitting(value.get(k), part) for k, part in schema["properties"].items()}
-    return json.dumps(value, ensure_ascii=False)
+    plain = {"boolean": arrow.bool_, "integer": arrow.int64, "number": arrow.float64}
+    if column.items is not None:
+        return arrow.list_(arrow_type(column.items))
+    if column.fields is not None:
+        return arrow.struct([(name, arrow_type(part)) for name, part in column.fields.items()])
+    found = plain.get(column.kind, arrow.string)
+    return found()

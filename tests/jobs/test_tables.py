@@ -80,11 +80,21 @@ def test_parquet_both_ways(tmp_path: Path) -> None:
             "count": {"type": ["integer", "null"]},
             "price": {"type": "number"},
             "tags": {"type": "array", "items": {"enum": ["a", "b"]}},
-            "place": {"type": "object", "properties": {"city": {"type": "string"}}},
+            "place": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/place"}]},
+            "tree": {"$ref": "#/$defs/tree"},
             "any": {},
         },
+        "additionalProperties": False,
+        "$defs": {
+            "place": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "additionalProperties": False,
+            },
+            "tree": {"type": "array", "items": {"$ref": "#/$defs/tree"}},
+        },
     }
-    record = '{"name": "é", "count": 3.0, "price": 2, "tags": ["a"], "place": {}, "any": [1]}'
+    record = '{"name": "é", "count": 3.0, "price": 2, "tags": ["a"], "place": {}, "any": null}'
     path = tmp_path / "out.parquet"
     told = [
         (SourceRow(1, {}), {"text": record, "tokens": 9, "finish_reason": "eos_token"}),
@@ -100,9 +110,10 @@ def test_parquet_both_ways(tmp_path: Path) -> None:
     assert kinds["place"].startswith("struct<city: string")
     one, two, three = table.to_pylist()
     assert (one["name"], one["count"], one["price"], one["tags"]) == ("é", 3, 2.0, ["a"])
-    assert json.loads(one["any"]) == [1]
+    assert (one["place"], one["any"]) == ({"city": None}, "null")
+    assert table.column("tree").null_count == 3
     assert (two["_error_type"], two["name"]) == ("validation", None)
-    assert three["count"] is None
+    assert (three["count"], three["any"]) == (None, None)
     assert rows(path)[0].values == one
     assert not list(tmp_path.glob(".*"))
     big = {"text": '{"count": 123456789012345678901234567890}'}
