@@ -2,7 +2,8 @@
 
 A batch job sends the same schema with every row, and compiling is cheap but what a token FSM has
 learnt about its states is not. The cache keeps the last ones used; one that is being compiled is
-waited for, not compiled twice, and nobody waits for another grammar.
+waited for, not compiled twice, and nobody waits for another grammar. What was refused is refused
+again at once: it can have taken seconds to find out.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from copy import copy
+from hashlib import blake2b
 
 from ..constraint.grammar import Grammar, compile_grammar
 from ..constraint.text.style import TextStyle
 from ..fsm.token_fsm import TokenFSM
 from ..fsm.vocabulary import Vocabulary
-from ..schemas.errors import GrammarTooLargeError
+from ..schemas.errors import GrammarError, GrammarTooLargeError
 from ..schemas.grammar import JsonGrammar, parse_grammar
 
 MOST_GRAMMARS = 64
+MOST_REFUSALS = 1024
 MOST_TERMS = 1_000_000  # of all grammars together; a term takes about 1 KiB with its rows
 QUICK_FUEL = 20_000  # steps; some tens of milliseconds
 
@@ -41,6 +45,7 @@ class GrammarCache:
         self._style = style
         self._lock = threading.Lock()
         self._fsms: OrderedDict[Hashable, Future[TokenFSM]] = OrderedDict()
+        self._refused: OrderedDict[bytes, GrammarError] = OrderedDict()
 
     def get(self, grammar: object, *, quick: bool = False) -> TokenFSM | None:
         """Return the token FSM of a `grammar` field or a compiled Grammar, None if it allows all.
@@ -53,8 +58,24 @@ class GrammarCache:
         if parsed is None:
             return None
         if isinstance(parsed, JsonGrammar):
-            return self._kept(("json", json.dumps(parsed.schema)), parsed, quick=quick)
-        return self._kept(("regex", parsed.pattern), parsed, quick=quick)
+            return self._unless_refused("json", json.dumps(parsed.schema), parsed, quick=quick)
+        return self._unless_refused("regex", parsed.pattern, parsed, quick=quick)
+
+    def _unless_refused(self, kind: str, text: str, grammar: object, *, quick: bool) -> TokenFSM:
+        """Return the token FSM of a grammar that nobody knows to be refused."""
+        digest = blake2b(f"{kind} {text}".encode(errors="surrogatepass"), digest_size=16).digest()
+        with self._lock:
+            refused = self._refused.get(digest)
+        if refused is not None:
+            raise copy(refused)
+        try:
+            return self._kept((kind, text), grammar, quick=quick)
+        except GrammarError as error:
+            with self._lock:
+                self._refused[digest] = copy(error)
+                while len(self._refused) > MOST_REFUSALS:
+                    self._refused.popitem(last=False)
+            raise
 
     def _kept(self, key: Hashable, grammar: object, *, quick: bool) -> TokenFSM:
         while True:

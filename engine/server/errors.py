@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...schemas.chat_response import openai_error_body
 from ...schemas.errors import LockstitchError
 from ...schemas.response import error_body
-from .bodies import HttpError
+from .bodies import Disconnected, HttpError
 
 log = logging.getLogger(__name__)
 OPENAI_ROUTES = ("/v1/chat/completions", "/v1/completions")
@@ -33,10 +33,6 @@ class InternalError(LockstitchError):
 
 class Unauthorized(Exception):
     """A request without the key; the answer has no body."""
-
-
-class Disconnected(Exception):
-    """The client went away before it was answered."""
 
 
 class AsciiResponse(JSONResponse):

@@ -16,8 +16,8 @@ from ...schemas.errors import LockstitchError
 from ...schemas.request import GenerateRequest
 from ...schemas.response import StreamEvent
 from ..async_engine import Answered, AsyncEngine, EventStream, Timings
-from .bodies import read_json
-from .errors import Disconnected, Unauthorized
+from .bodies import Disconnected, read_json
+from .errors import Unauthorized
 from .metrics import Metrics
 from .settings import Settings, compute_type
 

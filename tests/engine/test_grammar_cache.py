@@ -57,10 +57,20 @@ def test_many_threads_compile_once(cache: GrammarCache, monkeypatch: pytest.Monk
     assert len(set(map(id, found))) == len(compiled) == 1
 
 
-def test_a_failure_is_told_and_not_kept(cache: GrammarCache) -> None:
-    for _ in range(2):
-        with pytest.raises(InvalidGrammarError):
-            cache.get({"type": "regex", "value": "(a"})
+def test_a_refusal_is_found_out_once(cache: GrammarCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar_cache, "MOST_REFUSALS", 2)
+    compiled = []
+
+    def noted(grammar: object, style: TextStyle) -> Grammar:
+        compiled.append(grammar)
+        return compile_grammar(grammar, style=style)
+
+    cache.compile_slow = noted
+    for value in ["(a", "(a", "(b", "(c", "(a"]:  # the last one was forgotten
+        with pytest.raises(InvalidGrammarError) as caught:
+            cache.get({"type": "regex", "value": value})
+        assert caught.value.offset == 0
+    assert len(compiled) == 4
 
 
 def test_a_quick_caller_does_not_wait(cache: GrammarCache) -> None:

@@ -265,6 +265,21 @@ def test_a_client_that_hangs_up_frees_its_row(http: httpx.Client, served: AsyncE
             time.sleep(0.005)
 
 
+def test_a_client_that_hangs_up_inside_its_body_is_no_defect(
+    http: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = http.base_url
+    with socket.create_connection((url.host, url.port)) as line:
+        line.sendall(
+            b"POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b'content-length: 100\r\n\r\n{"inputs'
+        )
+        time.sleep(0.2)
+    time.sleep(0.2)
+    assert http.get("/health").status_code == 200
+    assert "a request failed" not in caplog.text
+
+
 def test_metrics_add_up(http: httpx.Client) -> None:
     def read() -> dict[str, float]:
         pairs = (line.rsplit(" ", 1) for line in http.get("/metrics").text.splitlines())
