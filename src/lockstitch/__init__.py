@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .constraint.grammar import Grammar, compile_grammar
     from .constraint.text.style import TextStyle
     from .engine.engine import Engine
+    from .engine.jobs.job import Job, run_job
+    from .engine.jobs.prompting import PromptForm
+    from .engine.jobs.sources import Source
     from .fsm.token_fsm import TokenFSM
     from .fsm.vocabulary import Vocabulary
     from .schemas.errors import (
@@ -31,7 +34,10 @@ __all__ = [
     "GenerateResponse",
     "Grammar",
     "GrammarError",
+    "Job",
     "LockstitchError",
+    "PromptForm",
+    "Source",
     "StreamEvent",
     "TextStyle",
     "TokenFSM",
@@ -40,6 +46,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "compile_grammar",
+    "run_job",
 ]
 
 _HOMES = {
@@ -47,7 +54,10 @@ _HOMES = {
     "GenerateResponse": ".schemas.response",
     "Grammar": ".constraint.grammar",
     "GrammarError": ".schemas.errors",
+    "Job": ".engine.jobs.job",
     "LockstitchError": ".schemas.errors",
+    "PromptForm": ".engine.jobs.prompting",
+    "Source": ".engine.jobs.sources",
     "StreamEvent": ".schemas.response",
     "TextStyle": ".constraint.text.style",
     "TokenFSM": ".fsm.token_fsm",
@@ -55,6 +65,7 @@ _HOMES = {
     "ValidationError": ".schemas.errors",
     "Vocabulary": ".fsm.vocabulary",
     "compile_grammar": ".constraint.grammar",
+    "run_job": ".engine.jobs.job",
 }
 
 
