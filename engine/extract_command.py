@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +51,12 @@ def extract(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16")] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="address of a Ray cluster that does the work; or `local`")
+    ] = None,
+    ray_actors: Annotated[int, typer.Option(min=1, help="processes with a model each")] = 1,
+    ray_cpus: Annotated[float, typer.Option(min=0, help="of each actor")] = 1,
+    ray_gpus: Annotated[float, typer.Option(min=0, help="of each actor")] = 0,
 ) -> None:
     """Extract a record from each text of a table; run it again to go on after an interruption."""
     sampling = {"temperature": temperature, "top_p": top_p, "seed": seed}
@@ -75,8 +82,9 @@ def extract(
         form["template"] = None if template is None else _read(template)
         path = _spooled(output) if source == "-" else Path(source)
         kind = input_format or ("jsonl" if source == "-" else None)
+        places = {"address": ray, "actors": ray_actors, "cpus": ray_cpus, "gpus": ray_gpus}
         engine_options = {"model": model, "device": device, "dtype": dtype, "rows": batch_size}
-        typer.echo(_run(path, kind, id_field, output, form, options, engine_options))
+        typer.echo(_run(path, kind, id_field, output, form, options, engine_options, places))
     except LockstitchError as error:
         typer.echo(f"lockstitch: {error.message}", err=True)
         raise typer.Exit(2) from error
@@ -93,20 +101,23 @@ def _run(
     form: dict[str, Any],
     options: dict[str, Any],
     engine_options: dict[str, Any],
+    places: dict[str, Any],
 ) -> str:
     from ..schemas.parameters import Limits
     from .engine import Engine
     from .jobs.job import Job, run_job
     from .jobs.progress import shown
     from .jobs.prompting import PromptForm
+    from .jobs.ray_workers import RayCluster
     from .jobs.sources import Source
 
     given = {name: value for name, value in form.items() if value is not None}
     job = Job(Source.at(path, kind, id_field), output, prompt=PromptForm(**given), **options)
     limits = Limits(max_batch_size=engine_options.pop("rows"))
-    engine = Engine.from_pretrained(limits=limits, **engine_options)
+    make_engine = partial(Engine.from_pretrained, limits=limits, **engine_options)
+    cluster = RayCluster(make_engine=make_engine, **places) if places["address"] else None
     with shown() as watcher:
-        return json.dumps(run_job(engine, job, watcher).to_dict())
+        return json.dumps(run_job(make_engine(), job, watcher, cluster=cluster).to_dict())
 
 
 def read_schema(given: str) -> Any:

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
-from ...schemas.errors import JobError, JobStoppedError, LockstitchError, ValidationError
+from ...schemas.errors import (
+    JobError,
+    JobStoppedError,
+    LockstitchError,
+    RecordError,
+    ValidationError,
+)
 from ..engine import Engine
 from . import sinks
 from .identity import digest, model_digest
 from .ledger import Ledger
 from .progress import Silence, Watcher
 from .prompting import Prompter, PromptForm
+from .ray_workers import RayCluster
 from .records import RecordForm
 from .sources import Source, SourceRow
 from .worker import Item, Result, Work, Worker, failure
@@ -69,23 +77,33 @@ class Summary:
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
-def run_job(engine: Engine, job: Job, watcher: Watcher | None = None) -> Summary:
-    """Do a job, or what is left of it. Raises JobError, GrammarError, InfeasibleBudgetError.
+def run_job(
+    engine: Engine,
+    job: Job,
+    watcher: Watcher | None = None,
+    *,
+    cluster: RayCluster | None = None,
+) -> Summary:
+    """Do a job, or what is left of it; with a `cluster` there, else on `engine`.
 
-    JobStoppedError and KeyboardInterrupt leave what was done in the ledger.
+    Raises JobError, GrammarError, InfeasibleBudgetError. JobStoppedError and KeyboardInterrupt
+    leave what was done in the ledger.
     """
-    return _Run(engine, job, watcher or Silence()).run()
+    return _Run(engine, job, watcher or Silence(), cluster).run()
 
 
 class _Run:
-    def __init__(self, engine: Engine, job: Job, watcher: Watcher) -> None:
+    def __init__(
+        self, engine: Engine, job: Job, watcher: Watcher, cluster: RayCluster | None
+    ) -> None:
         sinks.check(job.output)
         if job.output.exists() and not job.ledger_path.exists() and not job.restart:
             raise JobError(f"{job.output} exists and has no ledger; move it, or pass --restart")
         form = RecordForm.of(job.schema)
         self._prompts = Prompter(job.prompt, form.schema, engine.chat_template)
-        work = Work(form, job.parameters, self._prompts.special_tokens, job.confidence)
-        self._compute: Compute = Worker(engine, work).results
+        work = Work(form.grammar, job.parameters, self._prompts.special_tokens, job.confidence)
+        here = Worker(engine, work)  # refuses what can never be done, wherever it is to be done
+        self._compute: Compute = here.results if cluster is None else partial(cluster.results, work)
         self._job, self._form, self._watcher = job, form, watcher
         self._identity = {
             "schema": digest(form.schema),
@@ -102,7 +120,8 @@ class _Run:
         job = self._job
         with Ledger(job.ledger_path, self._identity, restart=job.restart) as ledger:
             self._total = job.source.count()
-            for prompt, result in self._compute(self._missing(ledger)):
+            for prompt, found in self._compute(self._missing(ledger)):
+                result = self._judged(found)
                 self._check(result)
                 ledger.put(prompt, result)
                 self._summary.computed += 1
@@ -113,6 +132,16 @@ class _Run:
             sinks.write(job.output, self._rows(ledger), self._form.schema)
         self._summary.seconds = monotonic() - began
         return self._summary
+
+    def _judged(self, result: Result) -> Result:
+        """Return a result, or the failure of a record that the validators of a model turn down."""
+        if self._form.model is None or "text" not in result:
+            return result
+        try:
+            self._form.parse(result["text"])
+        except RecordError as error:
+            return failure(error, result["tokens"])
+        return result
 
     def _tell(self) -> None:
         s = self._summary

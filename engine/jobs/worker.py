@@ -13,7 +13,7 @@ from ...schemas.parameters import GenerateParameters
 from ...schemas.request import GenerateRequest
 from ..engine import Engine
 from ..sequence import RunningSequence
-from .records import RecordForm, confidence
+from .records import confidence
 
 Item = tuple[bytes, str]  # the digest of a prompt, and the prompt
 Result = dict[str, Any]
@@ -23,7 +23,7 @@ Result = dict[str, Any]
 class Work:
     """What is done with each prompt. `parameters` are those of the text-generation task."""
 
-    form: RecordForm
+    grammar: dict[str, Any]
     parameters: dict[str, Any]
     special_tokens: bool
     confidence: bool = False
@@ -36,9 +36,9 @@ class Worker:
         """Compile the grammar. Raises GrammarError, InfeasibleBudgetError, ValidationError."""
         self._engine = engine
         self._work = work
-        asked = {**work.parameters, "grammar": work.form.grammar, "complete": True, "details": True}
+        asked = {**work.parameters, "grammar": work.grammar, "complete": True, "details": True}
         self._parameters = GenerateParameters.parse(asked, strict_names=True)
-        fsm = engine.preparation.grammars.get(work.form.grammar)
+        fsm = engine.preparation.grammars.get(work.grammar)
         most = self._parameters.max_new_tokens
         if fsm is not None and most is not None and not fsm.feasible(most):
             raise InfeasibleBudgetError(most, fsm.min_tokens(fsm.start))
@@ -84,11 +84,8 @@ class Worker:
         }
         try:
             json.loads(run.text)
-            self._work.form.parse(run.text)
         except ValueError:  # a stop string cut it
             return failure(RecordError("the text ended before the record did"), len(run.tokens))
-        except RecordError as error:
-            return failure(error, len(run.tokens))
         if self._work.confidence:
             result["confidence"] = confidence(run.text, run.tokens)
         return result
