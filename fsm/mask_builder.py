@@ -29,6 +29,7 @@ from .vocabulary import Vocabulary
 
 Ints = npt.NDArray[np.int32]
 ROOT = 0
+MANY = 64  # pairs to walk from, among which it pays to look for equal ones
 NO_ENDS = np.empty(0, np.int32)
 _SHARED: WeakKeyDictionary[Vocabulary, dict[bytes, HeadMask]] = WeakKeyDictionary()
 
@@ -99,9 +100,42 @@ class MaskBuilder:
     def _run(
         self, nodes: list[int], states: list[int], mask: Bitmask, ends: Ints = NO_ENDS
     ) -> tuple[list[int], list[int], Ints]:
+        """Walk from (node, state) pairs; return the pairs still to be walked, and the exits."""
+        if len(nodes) > MANY:  # branches of a union often meet
+            pairs = list(dict.fromkeys(zip(nodes, states, strict=True)))
+            nodes, states = [node for node, _ in pairs], [state for _, state in pairs]
+        roots, starts = np.array(nodes, np.int32), np.array(states, np.int32)
+        self.table.cover(starts)
+        pending_nodes: list[int] = []
+        pending_states: list[int] = []
+        exits = []
+        for part in self._parts(roots):
+            pending, left = self._walk_part(roots[part], starts[part], mask, ends)
+            for found, buffer in zip((pending_nodes, pending_states), self._pending, strict=True):
+                found += buffer[:pending].tolist()
+            exits.append(self._exits[:left].copy())
+        return pending_nodes, pending_states, exits[0] if len(exits) == 1 else np.concatenate(exits)
+
+    def _parts(self, roots: Ints) -> list[slice]:
+        """Cut start nodes into runs whose subtrees are not larger together than the whole trie.
+
+        A walk writes no more than one pair and one exit for each node of its subtrees, and the
+        buffers have room for as many as the trie has nodes.
+        """
+        room = len(self._exits)
+        sizes = self.trie.skip[roots] - roots
+        if int(sizes.sum(dtype=np.int64)) <= room:
+            return [slice(0, len(roots))]
+        parts, first, used = [], 0, 0
+        for k, size in enumerate(sizes.tolist()):
+            if used + size > room:
+                parts.append(slice(first, k))
+                first, used = k, 0
+            used += size
+        return [*parts, slice(first, len(roots))]
+
+    def _walk_part(self, roots: Ints, starts: Ints, mask: Bitmask, ends: Ints) -> tuple[int, int]:
         trie, table = self.trie, self.table
-        starts = np.array(states, np.int32)
-        table.cover(starts)
         pending, left = walk(
             trie.byte,
             trie.depth,
@@ -111,7 +145,7 @@ class MaskBuilder:
             table.rows,
             table.known,
             table.accepting,
-            np.array(nodes, np.int32),
+            roots,
             starts,
             self._stack,
             mask,
@@ -119,8 +153,7 @@ class MaskBuilder:
             *self._pending,
             self._exits,
         )
-        pending_nodes, pending_states = (buffer[:pending].tolist() for buffer in self._pending)
-        return pending_nodes, pending_states, self._exits[:left].copy()
+        return pending, left
 
     def groups(self, state: int, allowed: Ints) -> list[Ints]:
         """Return the allowed tokens in groups that need as much to end, as far as that is plain.

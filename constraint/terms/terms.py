@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ...schemas.errors import GrammarTooLargeError
@@ -37,6 +38,7 @@ class Terms(TermArena):
         self.search_limit = search_limit
         self.fuel = fuel
         self._all_fuel = fuel
+        self._all_of = "steps to compile"
         self._raw: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._empty: dict[int, bool] = {}
@@ -46,7 +48,17 @@ class Terms(TermArena):
         self.fuel -= work
         if self.fuel < 0:
             limit = int(self._all_fuel)
-            raise GrammarTooLargeError("steps to compile", limit, limit - int(self.fuel))
+            raise GrammarTooLargeError(self._all_of, limit, limit - int(self.fuel))
+
+    @contextmanager
+    def limited(self, fuel: int, purpose: str) -> Iterator[None]:
+        """Bound the work inside; raises GrammarTooLargeError about `purpose` when it is more."""
+        before = self.fuel, self._all_fuel, self._all_of
+        self.fuel, self._all_fuel, self._all_of = fuel, fuel, purpose
+        try:
+            yield
+        finally:
+            self.fuel, self._all_fuel, self._all_of = before
 
     def row(self, term: int) -> Row:
         """Return the disjoint (byte mask, successor) pairs of `term`; every successor is alive."""

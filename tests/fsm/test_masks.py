@@ -9,11 +9,15 @@ import pytest
 from schema_maker import grammars
 from small_vocabulary import small_vocabulary
 
+from lockstitch.constraint.automaton import Automaton
 from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.constraint.text.style import TextStyle
+from lockstitch.fsm import token_fsm
 from lockstitch.fsm.bitmask import unpack
+from lockstitch.fsm.mask_builder import MaskBuilder
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary
+from lockstitch.schemas.errors import GrammarTooLargeError
 
 VOCABULARY = small_vocabulary()
 STYLES = [
@@ -108,3 +112,32 @@ def test_masks_are_shared_and_read_only() -> None:
     assert mask is fsm.token_mask(fsm.start)
     with pytest.raises(ValueError, match="read-only"):
         mask[0] = 0
+
+
+def many_choices(count: int) -> dict[str, object]:
+    """A schema of `count` ** `count` alternatives, which begin with the same bytes."""
+    names = [[f"{i}{j}" for j in range(count)] for i in range(count)]
+    return {"allOf": [{"oneOf": [{"required": [name]} for name in group]} for group in names]}
+
+
+def test_walks_from_many_states_stay_inside_their_buffers() -> None:
+    """The kernel's buffers have room for the trie once; a union walks it once for each branch."""
+    vocabulary = small_vocabulary()
+    grammar = compile_grammar({"type": "json", "value": many_choices(5)})
+    fsm = TokenFSM(grammar, vocabulary)
+    builder = MaskBuilder(Automaton(grammar), vocabulary)
+    roots = np.zeros(10_000, np.int32)
+    parts = builder._parts(roots)
+    assert [part.stop - part.start for part in parts] == [1] * 10_000
+    inner = np.full(10_000, builder.trie.child(0, ord("a")), np.int32)
+    sizes = builder.trie.skip[inner] - inner
+    for part in builder._parts(inner):
+        assert sizes[part].sum() <= builder.trie.node_count
+    assert check_walk(grammar, fsm, random.Random(1), 12)
+
+
+def test_a_first_mask_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_fsm, "FIRST_FUEL", 1000)
+    grammar = compile_grammar({"type": "json", "value": many_choices(5)})
+    with pytest.raises(GrammarTooLargeError, match="steps for its first mask"):
+        TokenFSM(grammar, small_vocabulary())
