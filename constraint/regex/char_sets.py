@@ -42,6 +42,7 @@ def points(codes: Iterable[int]) -> CharSet:
     return normal((code, code) for code in codes)
 
 
+@lru_cache(1024)
 def union(*sets: CharSet) -> CharSet:
     """Every character that is in at least one set."""
     return normal(pair for ranges in sets for pair in ranges)

@@ -123,12 +123,14 @@ class TermArena:
 
     def concat(self, *parts: int) -> int:
         """Return the texts made of one text of each part, in order."""
-        tail = self.EPSILON
-        for part in reversed(parts):
+        *heads, tail = parts or (self.EPSILON,)
+        for part in reversed(heads):
             tail = self._concat2(part, tail)
         return tail
 
     def _concat2(self, head: int, tail: int) -> int:
+        if self.nodes[head][0] is not Kind.CONCAT:
+            return self._prepend(head, tail)
         spine = []
         while self.nodes[head][0] is Kind.CONCAT:
             spine.append(self.nodes[head][1])
