@@ -78,11 +78,9 @@ class Ticket:
         self._changed.set()
 
     async def changed(self) -> None:
-        """Wait until there are more tokens, or the end. Raises the error of the sequence."""
+        """Wait until there are more tokens, or the end."""
         await self._changed.wait()
         self._changed.clear()
-        if self.ended and self.run.error is not None:
-            raise self.run.error
 
     async def end(self) -> None:
         """Wait for the end. Raises the error of the sequence."""
@@ -195,6 +193,8 @@ class EventStream:
                 for event in events(ticket.run, sent, known):
                     yield event
                 sent = known
+            if ended and ticket.run.error is not None:
+                raise ticket.run.error
             self.timings = timings(ticket, *self._times)
         finally:
             await self.aclose()
