@@ -193,7 +193,7 @@ class EventStream:
                 for event in events(ticket.run, sent, known):
                     yield event
                 sent = known
-            if ended and ticket.run.error is not None:
+            if ticket.run.error is not None:
                 raise ticket.run.error
             self.timings = timings(ticket, *self._times)
         finally:
