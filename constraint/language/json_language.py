@@ -68,6 +68,8 @@ class JsonLanguage:
         few = FewValues(self.graph, self.productive, inner.has_value)
         for unique in self.productive.distinct_arrays:
             unique.settle(inner.containers, few)
+        for unique in self.productive.distinct_arrays:
+            unique.check()
 
     def has_value(self, node: int, value: Comparable) -> bool:
         """Return whether a value belongs to a node."""

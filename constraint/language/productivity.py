@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
-from ...schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
+from ...schemas.errors import GrammarTooLargeError
 from ..schema.graph import SchemaGraph
 from ..schema.nodes import placed
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
@@ -140,14 +140,12 @@ class Productivity:
         return few and NumberSet() in self.graph.shapes(shape.rest).numbers
 
     def _mixed_length(self, shape: ArrayShape) -> int:
-        """Return the length of a shortest array whose different items may be containers."""
-        if shape.low > 1:
-            raise UnsupportedGrammarError(
-                "uniqueItems",
-                "two or more required items that may be arrays or objects are not told apart",
-                pointer=(self.graph.pointers(shape.item(0)) or ("",))[0],
-            )
-        return 2 + (self.length(shape.item(0)) if shape.low else 0)
+        """Return a lower bound for arrays whose different items may be containers.
+
+        How many of these there are is told by `UniqueItems.settle`, once all languages are known.
+        """
+        items = [self.length(shape.item(index)) for index in range(shape.low)]
+        return min(INFINITE, 2 + sum(items) + max(shape.low - 1, 0) * self._comma)
 
     def most_items(self, shape: ArrayShape) -> int:
         """Return how many items can be written before one without a value comes."""

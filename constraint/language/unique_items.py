@@ -152,6 +152,18 @@ class UniqueItems:
             return self._values[self.shape.rest].least >= free
         return _can_differ(self._later(0), frozenset())
 
+    def check(self) -> None:
+        """Refuse containers of which fewer exist than are required; scalars were counted before.
+
+        Raises UnsupportedGrammarError: what else the schema allows was decided without knowing it.
+        """
+        if self.shape.low > 1 and self.holds_containers() and not self.may_begin():
+            raise UnsupportedGrammarError(
+                "uniqueItems",
+                f"there are fewer than {self.shape.low} different items; require fewer",
+                pointer=(self.graph.pointers(self.shape.item(0)) or ("",))[0],
+            )
+
     def expand(self, key: Distinct) -> int:
         """Return the next item, captured, with what follows it, or the bracket of no items."""
         found = self._expanded.get(key)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.constraint.language.few_values import MANY, NONE, FewValues
@@ -346,13 +349,56 @@ class TestUniqueItems:
         assert grammar.is_prefix(b"[1, [null], [null")
         assert not grammar.is_prefix(b"[1, [null], [null],")
 
-    def test_required_containers_are_refused_by_name(self) -> None:
+    @pytest.mark.parametrize(
+        ("items", "enough", "shortest"),
+        [
+            ({"type": "object"}, 4, b'[{},{"":1},{"":2},{"":3}]'),
+            ({"enum": [[], [1], {}]}, 3, None),
+            ({"type": "array", "items": {"enum": [0, 1]}, "maxItems": 1}, 3, None),
+            ({"type": ["object", "number"]}, 2, None),
+            ({"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"],
+              "additionalProperties": False}, 2, b'[{"a":1},{"a":2}]'),
+        ],
+    )  # fmt: skip
+    def test_required_containers_differ(
+        self, items: dict[str, Any], enough: int, shortest: bytes | None
+    ) -> None:
+        schema = {"type": "array", "uniqueItems": True, "items": items, "minItems": enough}
+        found = unique(items=items, minItems=enough).shortest()
+        assert len(json.loads(found)) == enough
+        Draft202012Validator(schema).validate(json.loads(found))
+        assert shortest is None or len(found) <= len(shortest)
+
+    def test_fewer_containers_than_required_are_refused_by_name(self) -> None:
         with pytest.raises(UnsupportedGrammarError) as caught:
-            unique(items={"type": "object"}, minItems=2)
+            unique(items={"enum": [[], [1], {}]}, minItems=4)
         assert caught.value.feature == "uniqueItems"
-        assert "required items" in caught.value.message
-        grammar = unique(items={"type": ["object", "number"]}, minItems=2)
-        assert accepts(grammar, "[{}, 1]")
+        assert "fewer than 4 different items" in caught.value.message
+        assert caught.value.pointer == "/items"
+
+    @pytest.mark.parametrize("seed", range(12))
+    def test_small_arrays_are_what_the_oracle_says(self, seed: int) -> None:
+        """Every array of up to three of some values, under schemas drawn from them."""
+        rng = random.Random(seed)
+        values: list[Any] = [0, True, None, "a", [], [0], {}, {"a": 1}, [[]]]
+        parts: list[dict[str, Any]] = [
+            {"enum": rng.sample(values, rng.randint(2, 6))},
+            {"type": "array", "items": {"enum": rng.sample(values, 2)}, "maxItems": 1},
+            {"type": ["object", "null"], "properties": {"a": {"const": 1}}},
+        ]
+        items = rng.choice([*parts, {"anyOf": rng.sample(parts, 2)}])
+        least = rng.randint(2, 3)
+        schema = {"type": "array", "uniqueItems": True, "items": items, "minItems": least}
+        validator = Draft202012Validator(schema)
+        try:
+            grammar = unique(items=items, minItems=least)
+        except UnsupportedGrammarError:
+            grammar = None
+        for count in range(4):
+            for some in itertools.product(values, repeat=count):
+                text = json.dumps(some, separators=(",", ":"))
+                told = grammar is not None and accepts(grammar, text)
+                assert told == validator.is_valid(list(some)), text
 
     def test_false_asks_for_nothing(self) -> None:
         schema = {"type": "array", "uniqueItems": False, "items": {"const": 1}, "minItems": 2}

@@ -14,12 +14,12 @@ from typing import Any
 import jsonschema
 import pydantic
 import pytest
+from extraction import PARAMETERS, SCHEMA, job_in, rows_file
 from tiny import tiny_engine
 
 from lockstitch import Engine
-from lockstitch.engine.jobs.job import Job, Summary, run_job
+from lockstitch.engine.jobs.job import Summary, run_job
 from lockstitch.engine.jobs.prompting import PromptForm
-from lockstitch.engine.jobs.sources import Source
 from lockstitch.schemas.errors import (
     InfeasibleBudgetError,
     JobChangedError,
@@ -30,39 +30,10 @@ from lockstitch.schemas.errors import (
 )
 from lockstitch.schemas.parameters import Limits
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "maxLength": 6},
-        "count": {"type": "integer", "minimum": 0, "maximum": 99},
-        "kind": {"enum": ["new", "old", None]},
-    },
-    "required": ["name", "count", "kind"],
-    "additionalProperties": False,
-}
-PARAMETERS = {"max_new_tokens": 60, "temperature": 1.5, "seed": 7}
-
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return tiny_engine()
-
-
-def rows_file(folder: Path, count: int = 30) -> Path:
-    """Rows with texts, of which some are equal and some cannot be read."""
-    rng = random.Random(1)
-    lines = [json.dumps({"id": i, "text": f"row {rng.randrange(count)}"}) for i in range(count)]
-    lines[3] = "{not json"
-    lines[5] = json.dumps({"id": 5, "body": "no text"})
-    path = folder / "rows.jsonl"
-    raw = "\n".join(lines).encode()
-    path.write_bytes(raw.replace(b"row 7", b"row \xff") + b"\n\n")
-    return path
-
-
-def job_in(folder: Path, *, output: str = "out.jsonl", **options: Any) -> Job:
-    given = {"schema": SCHEMA, "parameters": PARAMETERS, **options}
-    return Job(Source.at(folder / "rows.jsonl"), folder / output, **given)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -216,20 +187,18 @@ def test_models_come_back_as_objects(engine: Engine, tmp_path: Path) -> None:
 
 SCRIPT = """
 import sys
-sys.path.insert(0, sys.argv[2])
 from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from extraction import job_in
+from lockstitch import run_job
 from tiny import tiny_engine
-import test_job
-folder = Path(sys.argv[1])
 print("ready", flush=True)
-print(test_job.run_job(tiny_engine(), test_job.job_in(folder)).computed)
+print(run_job(tiny_engine(), job_in(Path(sys.argv[1]))).computed)
 """
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
-    here = Path(__file__).parent
-    paths = f"import sys; sys.path.insert(0, {str(here.parent)!r})\n"
-    command = [sys.executable, "-c", paths + SCRIPT, str(folder), str(here)]
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(Path(__file__).parents[1])]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_job import job_in, rows_file
+from extraction import job_in, rows_file
 from tiny import tiny_engine
 
 from lockstitch.engine.jobs.job import run_job
