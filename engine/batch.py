@@ -28,6 +28,7 @@ from .sampler import Choice, Row, choose
 from .sequence import RunningSequence
 
 T = TypeVar("T")
+PASS_COLUMNS = {"cpu": 24, "cuda": 512}  # tokens that cost as much as a pass through the weights
 CHUNK = 512  # prompt tokens in one step, padding included
 LOGPROB_CHUNK = 128  # where the logits of every prompt token are needed
 
@@ -67,6 +68,7 @@ class Batch:
         self._groups: list[Group] = []
         self._over: list[RunningSequence] = []  # ended outside of a choice, to be told
         self._joins = Rows(model, 0).joins
+        self._pass_columns = PASS_COLUMNS.get(model.device.type, PASS_COLUMNS["cuda"])
 
     def add(self, run: RunningSequence) -> None:
         """Let a sequence wait for its turn; one that needs no model ends with the next step."""
@@ -154,8 +156,14 @@ class Batch:
                 return
 
     def _decode(self, group: Group) -> torch.Tensor | None:
+        """Show each row its next tokens: the one that was chosen, and what the grammar forced."""
+        width = best_width([run.pending for run in group.runs], self._pass_columns)
+        return self._append(group, width)
+
+    def _append(self, group: Group, width: int | None = None) -> torch.Tensor | None:
+        runs = group.runs
         return self._forward(
-            group, lambda: group.rows.append([run.take_pending() for run in group.runs])
+            group, lambda: group.rows.append([run.take_pending(width) for run in runs])
         )
 
     def _forward(self, group: Group, work: Callable[[], torch.Tensor]) -> torch.Tensor | None:
@@ -183,7 +191,7 @@ class Batch:
     def _prefill_chunk(self, group: Group) -> torch.Tensor | None:
         """Take the next chunk of prompts through the model; logits only after the last one."""
         if len(group.runs) > 1:
-            return self._decode(group)
+            return self._append(group)
         run = group.runs[0]
         size = LOGPROB_CHUNK if run.wants_prefill else CHUNK
         part = group.prompt[group.done : group.done + size]
@@ -206,7 +214,7 @@ class Batch:
             self._over.append(run)
             group.runs = []
             return None
-        return self._decode(group) if run.pending else logits
+        return self._append(group) if run.pending else logits
 
     def _with_logprobs(
         self, group: Group, part: Sequence[int], following: int | None
@@ -237,19 +245,34 @@ class Batch:
             self._prefill = None if self._prefill is group else self._prefill
 
 
+def best_width(pending: Sequence[int], pass_columns: int) -> int:
+    """Return how many tokens of each row to show to the model at once.
+
+    Rows with fewer are padded, and padding costs like tokens: the width is the one that brings most
+    tokens for its cost, that of a pass and of all columns. A single row is always shown all.
+    """
+
+    def gain(width: int) -> float:
+        shown = sum(min(count, width) for count in pending)
+        return shown / (pass_columns + len(pending) * width)
+
+    return max(sorted({*pending}), key=gain)
+
+
 def _most(run: RunningSequence) -> int:
     return len(run.task.prompt_ids) + run.task.max_new_tokens
 
 
 def _accept(parts: Sequence[tuple[Group, torch.Tensor]]) -> list[RunningSequence]:
-    """Choose a token for every row of some groups."""
+    """Choose a token for every row of some groups whose tokens the model has all seen."""
     runs = [run for group, _ in parts for run in group.runs]
     if not runs:
         return []
     logits = parts[0][1] if len(parts) == 1 else torch.cat([logits for _, logits in parts])
     rows: list[Row] = []
     owners: list[RunningSequence] = []
-    for index, run in enumerate(runs):
+    due = [(index, run) for index, run in enumerate(runs) if not run.pending]
+    for index, run in due:
         row = _guarded(run, partial(run.row, index))
         if row is not None:
             rows.append(row)
@@ -259,7 +282,7 @@ def _accept(parts: Sequence[tuple[Group, torch.Tensor]]) -> list[RunningSequence
             _guarded(run, partial(run.accept, choice))
         else:
             run.fail(choice)
-    return runs
+    return [run for _, run in due]
 
 
 def _guarded(run: RunningSequence, work: Callable[[], T]) -> T | None:

@@ -83,9 +83,9 @@ class RunningSequence:
         """How many tokens the model has not seen, those of the prompt among them."""
         return len(self._unseen)
 
-    def take_pending(self) -> Sequence[int]:
-        """Return the tokens that the model has not seen; it is about to see them."""
-        unseen, self._unseen = self._unseen, []
+    def take_pending(self, most: int | None = None) -> Sequence[int]:
+        """Return the first tokens that the model has not seen; it is about to see them."""
+        unseen, self._unseen = self._unseen[:most], [] if most is None else self._unseen[most:]
         return unseen
 
     @property
