@@ -100,10 +100,6 @@ class Ledger:
         if monotonic() - self._committed > COMMIT_SECONDS:
             self.commit()
 
-    def forget(self, prompt: bytes) -> None:
-        """Drop a result."""
-        self._base.execute("delete from done where prompt = ?", (prompt,))
-
     def get(self, prompt: bytes) -> dict[str, object] | None:
         """Return the result of a prompt, None if it has not been computed."""
         row = self._base.execute("select result from done where prompt = ?", (prompt,)).fetchone()
