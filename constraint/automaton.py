@@ -152,7 +152,7 @@ class Automaton:
 
     def min_bytes(self, state: int) -> int:
         """Return the length of a shortest completion."""
-        return self._shortest.length(self._terms_of[state])
+        return self._shortest.text_length(self._terms_of[state])
 
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.

@@ -23,6 +23,7 @@ from .schema.dialects import Draft
 from .schema.documents import Documents
 from .schema.graph import SchemaGraph
 from .schema.keywords import Status, read_place
+from .schema.shapes import ArrayShape
 from .schema.source import SchemaSource
 from .terms.shortest import INFINITE, Shortest
 from .terms.terms import Terms
@@ -114,7 +115,7 @@ class Grammar:
     def min_bytes(self) -> int:
         """The length of a shortest text in bytes."""
         with self.lock:
-            return self.shortest_texts.length(self.start)
+            return self.shortest_texts.text_length(self.start)
 
 
 def compile_grammar(
@@ -166,15 +167,19 @@ def _compile_json(
     graph = SchemaGraph(source, text, partial(read_place, report=notes, formats=assert_format))
     shortest = Shortest(terms)
     root = graph.place(source.root)
-    draft4 = None
-    while draft4 is not (source.oldest is Draft.DRAFT4):  # a second time if a resource is older
+    draft4, void, complete = None, frozenset[ArrayShape](), False
+    while not complete:  # again if a resource is older, or if arrays turn out to have no value
         draft4 = source.oldest is Draft.DRAFT4
         numbers = NumberText(terms, style, integral_floats=not draft4)
-        productive = Productivity(graph, text, numbers, shortest)
+        productive = Productivity(graph, text, numbers, shortest, void)
         if productive.visit(root) >= INFINITE:
             raise _unsatisfiable(graph, productive, root)
-    language = JsonLanguage(graph, numbers, productive)
-    language.settle()
+        if draft4 is (source.oldest is Draft.DRAFT4):
+            language = JsonLanguage(graph, numbers, productive)
+            short = language.settle()
+            void, complete = void | short, not short
+    if shortest.rough:
+        shortest.text(language.node(root))  # to know that it nests no deeper than can be compared
     return Grammar(terms, language.node(root), shortest, notes.all(), (language, root))
 
 
@@ -189,7 +194,12 @@ def _unsatisfiable(
     pointers = tuple(dict.fromkeys(p for node in culprits for p in graph.pointers(node)))
     if root in culprits or not pointers:
         pointers = graph.pointers(root)
-    if bare or not productive.endless(empty):
+    short = [shape for node in culprits for shape in productive.short_arrays(node)]
+    if short and not bare:
+        items = (graph.pointers(shape.item(0)) for shape in short)
+        pointers = tuple(dict.fromkeys((*pointers, *(p for found in items for p in found))))
+        reason = f"uniqueItems: fewer different items exist than the {short[0].low} required here"
+    elif bare or not productive.endless(empty):
         reason = "no value is allowed here; the keywords leave nothing or contradict each other"
     else:
         reason = "every value would have to contain another value of the same schema, without end"

@@ -13,7 +13,8 @@ there `finish` allows no name that was declared or written before, compared afte
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
@@ -26,7 +27,8 @@ from .few_values import FewValues
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
-from .values import Comparable, ValueText
+from .unique_items import UniqueItems
+from .values import Comparable, ValueText, read_value
 
 
 class FreeName(NamedTuple):
@@ -46,12 +48,19 @@ class Containers(NamedTuple):
 class JsonLanguage:
     """Expands schema nodes into terms; the owner of their references."""
 
-    def __init__(self, graph: SchemaGraph, numbers: NumberText, productive: Productivity) -> None:
+    def __init__(
+        self,
+        graph: SchemaGraph,
+        numbers: NumberText,
+        productive: Productivity,
+        distinct: Callable[[ArrayShape], UniqueItems] | None = None,
+    ) -> None:
         self.graph = graph
         self.terms = graph.terms
         self.text: JsonText = productive.text
         self.numbers = numbers
         self.productive = productive
+        self._distinct = distinct or productive.distinct
         self.in_order = self.text.style.property_order == "schema"
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
@@ -59,22 +68,35 @@ class JsonLanguage:
         self._values = ValueText(self.text)
         self._free_name = self.text.closed(self.text.any_body)
 
-    def settle(self) -> None:
+    def settle(self) -> frozenset[ArrayShape]:
         """Complete the arrays of different items: their items are values of this language.
 
-        Raises UnsupportedGrammarError where it cannot be told whether items are left.
+        Returns those that have no value, as fewer different items exist than they require; then
+        the language is not complete. Raises GrammarTooLargeError where these cannot be counted.
         """
+        arrays = self.productive.distinct_arrays
+        if not arrays:
+            return frozenset()
         inner = JsonLanguage(self.graph, self.productive.plain_numbers, self.productive)
-        few = FewValues(self.graph, self.productive, inner.has_value)
-        for unique in self.productive.distinct_arrays:
+        loose = _loose_language(self.graph, self.productive)
+        wanted = max(unique.shape.low for unique in arrays)
+        few = FewValues(self.graph, self.productive, loose, wanted)
+        for unique in arrays:
             unique.settle(inner.containers, few)
-        for unique in self.productive.distinct_arrays:
-            unique.check()
+        return frozenset(unique.shape for unique in arrays if not unique.may_begin())
 
     def has_value(self, node: int, value: Comparable) -> bool:
-        """Return whether a value belongs to a node."""
-        both = (self.node(node), self._values.term(value))
-        return not self.terms.is_empty(self.terms.intersect(both))
+        """Return whether a value belongs to a node; asked where any order of names will do."""
+        text = self.productive.shortest.text(self._values.term(value))
+        return self.terms.accepts(self.node(node), text)
+
+    def another(self, node: int, known: frozenset[Comparable]) -> Comparable | None:
+        """Return a value of a node beside those that are known, None if there is no other."""
+        spelled = self.terms.union(self._values.term(value) for value in known)
+        rest = self.terms.intersect((self.node(node), self.terms.complement(spelled)))
+        if self.terms.is_empty(rest):
+            return None
+        return read_value(self.productive.shortest.text(rest))
 
     def containers(self, node: int) -> int:
         """Return the texts of the arrays and objects of a node."""
@@ -143,7 +165,7 @@ class JsonLanguage:
             return self.terms.EMPTY
         terms, gap = self.terms, self.text.gap
         if self.productive.has_distinct_items(shape):
-            unique = self.productive.distinct(shape)
+            unique = self._distinct(shape)
             first = terms.reference(unique, unique.start, nullable=False, certain=True)
             return terms.concat(terms.literal(b"["), gap, first)
         if shape.counts:
@@ -285,6 +307,10 @@ class JsonLanguage:
         node = layout.carrying(layout.cell_nodes[key.cell], key.obligations)
         return self.terms.concat(self.text.colon, self.node(node), self._later(written))
 
+    def rest_length(self, key: FreeName) -> int | None:
+        """Return None: what follows is known for each name."""
+        return None
+
     def blocked(self, key: FreeName, text: bytes) -> tuple[bytes, ...] | None:
         """Return how `text` could go on to spell a name that is not free, with its quote."""
         if self.text.style.escapes != "canonical":
@@ -295,3 +321,20 @@ class JsonLanguage:
 
 
 Key: TypeAlias = int | Written | Items | Containers
+
+
+def _loose_language(graph: SchemaGraph, productive: Productivity) -> JsonLanguage:
+    """Return the language of the same values in which arrays are begun that have no end.
+
+    It can be asked for a value before it is known how many there are.
+    """
+
+    @cache
+    def distinct(shape: ArrayShape) -> UniqueItems:
+        unique = productive.new_distinct(shape)
+        unique.loosen(loose.containers)
+        return unique
+
+    loose = JsonLanguage(graph, productive.plain_numbers, productive, distinct)
+    loose.in_order = False
+    return loose

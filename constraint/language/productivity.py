@@ -21,7 +21,7 @@ from ..schema.nodes import placed
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
 from ..text.json_text import JsonText
-from ..text.numbers import NumberSet, NumberText
+from ..text.numbers import NumberText
 from .array_plan import ArrayPlan
 from .object_completion import Completion, Written
 from .object_layout import Layout
@@ -29,22 +29,28 @@ from .unique_items import UniqueItems
 from .values import PlainNumbers
 
 MOST_NODES = 200_000
-MOST_DIGITS = 100  # different numbers of at most two digits
 
 
 class Productivity:
     """Lengths of shortest texts for every node that a root can reach.
 
     Visiting the nodes also reads every keyword that matters, so each refusal is known afterwards.
+    Of the arrays in `void` it is known that they have no value.
     """
 
     def __init__(
-        self, graph: SchemaGraph, text: JsonText, numbers: NumberText, shortest: Shortest
+        self,
+        graph: SchemaGraph,
+        text: JsonText,
+        numbers: NumberText,
+        shortest: Shortest,
+        void: frozenset[ArrayShape] = frozenset(),
     ) -> None:
         self.graph = graph
         self.numbers = numbers
         self.shortest = shortest
         self.text = text
+        self.void = void
         self._lengths: dict[int, int] = {}
         self._layouts: dict[ObjectShape, Layout] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
@@ -117,10 +123,12 @@ class Productivity:
 
     def array_length(self, shape: ArrayShape) -> int:
         """Return the length of a shortest text of an array shape."""
+        if shape in self.void:
+            return INFINITE
         if self.has_distinct_items(shape):
             unique = self.distinct(shape)
-            if unique.holds_containers() and not self._is_digits(shape):
-                return self._mixed_length(shape)
+            if unique.holds_containers:  # how many there are is told by `JsonLanguage.settle`
+                return 1 + unique.min_length(unique.start)
             return 1 + unique.min_length(unique.start) if unique.may_begin() else INFINITE
         if shape.counts:
             plan = self.plan(shape)
@@ -133,19 +141,6 @@ class Productivity:
         if shape.low > len(known):
             items += (shape.low - len(known)) * self.length(shape.rest)
         return min(INFINITE, 2 + items + max(shape.low - 1, 0) * self._comma)
-
-    def _is_digits(self, shape: ArrayShape) -> bool:
-        """Return whether the shortest different items are numbers, as any number may come."""
-        few = shape.low <= MOST_DIGITS and not shape.prefix
-        return few and NumberSet() in self.graph.shapes(shape.rest).numbers
-
-    def _mixed_length(self, shape: ArrayShape) -> int:
-        """Return a lower bound for arrays whose different items may be containers.
-
-        How many of these there are is told by `UniqueItems.settle`, once all languages are known.
-        """
-        items = [self.length(shape.item(index)) for index in range(shape.low)]
-        return min(INFINITE, 2 + sum(items) + max(shape.low - 1, 0) * self._comma)
 
     def most_items(self, shape: ArrayShape) -> int:
         """Return how many items can be written before one without a value comes."""
@@ -165,14 +160,24 @@ class Productivity:
         """Return the unique items of an array shape, made once."""
         found = self._distinct.get(shape)
         if found is None:
-            items = UniqueItems(self.graph, shape, self.text, self.plain_numbers, self.shortest)
-            found = self._distinct[shape] = items
+            found = self._distinct[shape] = self.new_distinct(shape)
         return found
+
+    def new_distinct(self, shape: ArrayShape) -> UniqueItems:
+        """Return the unique items of an array shape, made for somebody else."""
+        numbers, shortest = self.plain_numbers, self.shortest
+        return UniqueItems(self.graph, shape, self.text, numbers, shortest, self.length)
 
     @property
     def distinct_arrays(self) -> tuple[UniqueItems, ...]:
         """The arrays of different items that were met."""
         return tuple(self._distinct.values())
+
+    def short_arrays(self, node: int) -> list[ArrayShape]:
+        """Return the arrays of a node that have no value as their items cannot differ."""
+        unique = [s for s in self.graph.shapes(node).arrays if self.has_distinct_items(s)]
+        possible = [s for s in unique if s.low <= self.most_items(s)]
+        return [s for s in possible if s in self.void or not self.distinct(s).may_begin()]
 
     def plan(self, shape: ArrayShape) -> ArrayPlan:
         """Return the plan of an array shape with obligations, as far as lengths are known now."""

@@ -14,14 +14,15 @@ augmenting paths), and a value without which no matching exists is not offered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import NamedTuple
 
-from ...schemas.errors import UnsupportedGrammarError
+from ...schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
 from ..text.json_text import JsonText
-from .few_values import FewValues, Values, scalars
+from .few_values import MANY, FewValues, Values, can_differ, scalars
 from .name_languages import MOST_NAMES
 from .values import Comparable, PlainNumbers, ValueText, read_value
 
@@ -43,8 +44,8 @@ class Closing(NamedTuple):
 class UniqueItems:
     """One array shape with distinct items; the owner of its references and captures.
 
-    `settle` completes it before a text is written. Raises UnsupportedGrammarError together with
-    `contains`.
+    `settle` completes it before a text is written; after `loosen` instead it takes the same arrays,
+    but begins some that have no end. Raises UnsupportedGrammarError together with `contains`.
     """
 
     def __init__(
@@ -54,15 +55,17 @@ class UniqueItems:
         text: JsonText,
         numbers: PlainNumbers,
         shortest: Shortest,
+        length: Callable[[int], int],
     ) -> None:
         self.graph, self.shape, self.text = graph, shape, text
-        self.numbers, self.shortest = numbers, shortest
+        self.numbers, self.shortest, self.length = numbers, shortest, length
         self.terms = graph.terms
         if shape.counts:
             raise UnsupportedGrammarError(
                 "uniqueItems", "not together with contains; drop one of them"
             )
         self._values: dict[int, Values] = {}
+        self._count: Callable[[int, int], Values] = lambda node, number: scalars(graph, node)
         self._containers: Callable[[int], int] = lambda node: graph.terms.EMPTY
         self._spelled = ValueText(text)
         self._comma = shortest.length(text.comma)
@@ -77,11 +80,17 @@ class UniqueItems:
     def settle(self, containers: Callable[[int], int], few: FewValues) -> None:
         """Give what is known once every part has a language: arrays and objects of a node, counts.
 
-        Raises UnsupportedGrammarError if it cannot be told how many different items there are.
+        Raises GrammarTooLargeError where counting the different items is too much work.
         """
-        self._containers = containers
+        self.shortest.rough |= self.holds_containers
+        self._containers, self._count = containers, few.counted
         self._values = {node: few.of(node) for node in {*self.shape.prefix, self.shape.rest}}
 
+    def loosen(self, containers: Callable[[int], int]) -> None:
+        """Take any different items without asking whether enough are left for later ones."""
+        self._containers, self._count = containers, lambda node, number: MANY
+
+    @cached_property
     def holds_containers(self) -> bool:
         """Return whether an item may be an array or an object."""
         nodes = {*self.shape.prefix[: self.shape.high], self.shape.rest}
@@ -97,7 +106,7 @@ class UniqueItems:
         """Return all values of the item at a position, None if there are many."""
         node = self.shape.item(position)
         if node not in self._values:
-            self._values[node] = scalars(self.graph, node)
+            self._values[node] = self._count(node, 0)
         return self._values[node].few
 
     def _item(self, at: Distinct, without: frozenset[Comparable]) -> int:
@@ -138,31 +147,34 @@ class UniqueItems:
         """Return the values that the items still required cannot do without."""
         later = self._later(at.position + 1)
         scarce = frozenset(value for values in later for value in values) - at.taken
-        return frozenset(v for v in scarce if not _can_differ(later, at.taken | {v}))
+        return frozenset(v for v in scarce if not can_differ(later, at.taken | {v}))
 
     def _later(self, position: int) -> list[frozenset[Comparable]]:
         """Return the values of the required items from `position` on that have few."""
-        found = (self._few(i) for i in range(position, self.shape.low))
+        known = min(self.shape.low, len(self.shape.prefix))
+        found = [self._few(i) for i in range(position, known)]
+        if self.shape.low > max(position, known):
+            free = self.shape.low - max(position, known)
+            found += [self._few(known)] * min(free, MOST_NAMES + 1)
         return [values for values in found if values is not None]
 
     def may_begin(self) -> bool:
-        """Return whether the required items can differ from each other at all."""
-        if self.shape.low > MOST_NAMES and self._few(len(self.shape.prefix)) is None:
-            free = self.shape.low - len(self.shape.prefix)
-            return self._values[self.shape.rest].least >= free
-        return _can_differ(self._later(0), frozenset())
+        """Return whether the required items can differ from each other at all.
 
-    def check(self) -> None:
-        """Refuse containers of which fewer exist than are required; scalars were counted before.
-
-        Raises UnsupportedGrammarError: what else the schema allows was decided without knowing it.
+        Raises GrammarTooLargeError where some of many values must be kept for later items.
         """
-        if self.shape.low > 1 and self.holds_containers() and not self.may_begin():
-            raise UnsupportedGrammarError(
-                "uniqueItems",
-                f"there are fewer than {self.shape.low} different items; require fewer",
-                pointer=(self.graph.pointers(self.shape.item(0)) or ("",))[0],
-            )
+        if not can_differ(self._later(0), frozenset()):
+            return False
+        low, prefix = self.shape.low, self.shape.prefix[: self.shape.low]
+        for node in {*prefix, *([self.shape.rest] if low > len(prefix) else [])}:
+            if self._values[node].few is None:
+                positions = prefix.count(node) + (low - len(prefix)) * (node == self.shape.rest)
+                values = self._count(node, low)
+                if values.least < positions and values.exact:
+                    return False
+                if values.least < low:
+                    raise GrammarTooLargeError("values kept for later items", MOST_NAMES, low)
+        return True
 
     def expand(self, key: Distinct) -> int:
         """Return the next item, captured, with what follows it, or the bracket of no items."""
@@ -194,10 +206,21 @@ class UniqueItems:
             return None
         few = self._few(after)
         if few is None:
-            left_over = self._values[self.shape.item(after)].least - len(at.taken)
-            return frozenset() if left_over > 1 else None
+            values = self._values[self.shape.item(after)]
+            spare = values.least - len(at.taken) > 1
+            return frozenset() if spare else self._scarce(at)
         left = few - at.taken
         return None if not left else left if len(left) == 1 else frozenset()
+
+    def _scarce(self, at: Distinct) -> frozenset[Comparable] | None:
+        """Return the value to leave where many values may be used up; None if none is left."""
+        after = Distinct(at.position + 1, at.taken)
+        left = self._item(after, frozenset())
+        if left == self.terms.EMPTY:
+            return None
+        value = read_value(self.shortest.text(left))
+        rest = self._item(after, frozenset([value]))
+        return frozenset([value]) if rest == self.terms.EMPTY else frozenset()
 
     def finish(self, key: Closing, text: bytes | None) -> int:
         """Return what follows an item: nothing, or the next one."""
@@ -210,16 +233,37 @@ class UniqueItems:
         later = self.terms.reference(self, after, nullable=False, certain=True)
         return self.terms.concat(self.text.after_comma, later)
 
+    def rest_length(self, key: Closing) -> int | None:
+        """Return a lower bound for what follows an item, None where it is known for each item."""
+        if not self.holds_containers:
+            return None
+        gap = self._comma - 1
+        return 0 if key.last else gap + 1 + self._least(key.before.position + 1)
+
     def blocked(self, key: Closing, text: bytes) -> tuple[bytes, ...] | None:
         """Return None: what follows depends on every text."""
         return None
 
     def min_length(self, key: Distinct) -> int:
-        """Return the length of a shortest rest, taking a shortest item each time."""
+        """Return the length of a shortest rest, taking a shortest item each time.
+
+        Where items may be containers, which can hold such arrays again, it is a lower bound.
+        """
+        if self.holds_containers:
+            return 1 + self._least(key.position)
         found = self._lengths.get(key)
         if found is None:
             found = self._lengths[key] = self._measure(key)
         return found
+
+    def _least(self, position: int) -> int:
+        """Return the length of the required items from a position on, were they free to repeat."""
+        free = self.shape.low - max(position, len(self.shape.prefix))
+        nodes = self.shape.prefix[position : self.shape.low]
+        items = sum(self.length(node) for node in nodes)
+        if free > 0:
+            items += free * self.length(self.shape.rest)
+        return min(INFINITE, items + max(self.shape.low - position - 1, 0) * self._comma)
 
     def _measure(self, at: Distinct) -> int:
         length = 1
@@ -237,18 +281,3 @@ class UniqueItems:
 
 def _of(values: Iterable[Comparable], *kinds: str) -> list[Comparable]:
     return sorted((value for value in values if value[0] in kinds), key=repr)
-
-
-def _can_differ(wanted: list[frozenset[Comparable]], taken: frozenset[Comparable]) -> bool:
-    """Return whether each set can give a value of its own, none of those taken."""
-    owner: dict[Comparable, int] = {}
-
-    def give(index: int, tried: set[Comparable]) -> bool:
-        for value in wanted[index] - taken - tried:
-            tried.add(value)
-            if value not in owner or give(owner[value], tried):
-                owner[value] = index
-                return True
-        return False
-
-    return all(give(index, set()) for index in range(len(wanted)))

@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Any, ClassVar, Protocol
 
 EVERY_BYTE = (1 << 256) - 1
+MOST_CAPTURES = 100
 
 
 class Kind(IntEnum):
@@ -60,6 +61,10 @@ class CaptureOwner(Owner, Protocol):
         """Return the completions of `text` after which nothing may follow, None if not listed."""
         ...
 
+    def rest_length(self, key: Any) -> int | None:
+        """Return a lower bound for what follows any text, None if it is to be asked for a text."""
+        ...
+
 
 class TermArena:
     """An arena of terms; not shared between grammars, so that dropping a grammar frees it."""
@@ -73,7 +78,7 @@ class TermArena:
         self._ids: dict[tuple[Any, ...], int] = {}
         self._nullable: list[bool] = []
         self._certain: list[bool] = []
-        self._captures: list[bool] = []
+        self._captures: list[int] = []  # how many captures inside each other a term begins with
         self._intern((Kind.EMPTY,), nullable=False)
         self._intern((Kind.EPSILON,), nullable=True)
         every = self._intern((Kind.BYTES, EVERY_BYTE), nullable=False)
@@ -90,16 +95,15 @@ class TermArena:
             self.nodes.append(node)
             self._nullable.append(nullable)
             self._certain.append(certain)
-            self._captures.append(self._begins_with_capture(node))
+            self._captures.append(self._captures_at_start(node))
         return found
 
-    def _begins_with_capture(self, node: tuple[Any, ...]) -> bool:
+    def _captures_at_start(self, node: tuple[Any, ...]) -> int:
         if node[0] is Kind.CONCAT:
-            return bool(self._captures[node[1]])
+            return int(self._captures[node[1]])
         if node[0] is Kind.UNION:
-            return any(self._captures[member] for member in node[1])
-        kind: Kind = node[0]
-        return kind is Kind.CAPTURE
+            return max(self._captures[member] for member in node[1])
+        return 1 + int(self._captures[node[1]]) if node[0] is Kind.CAPTURE else 0
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""
@@ -311,7 +315,10 @@ class TermArena:
 
         `head` is a lexeme that no text of itself continues (a string with its closing quote), and
         `finish` leaves something possible for infinitely many texts, so a capture is never empty.
+        Captures inside each other are stepped together: past 100 of them, no text is left.
         """
+        if self._captures[head] >= MOST_CAPTURES:
+            return self.EMPTY
         return self._intern((Kind.CAPTURE, head, owner, key, text), nullable=False)
 
 

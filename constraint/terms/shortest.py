@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from typing import Any, NamedTuple
 
 from ...schemas.errors import GrammarTooLargeError
 from .arena import Kind
@@ -19,10 +20,11 @@ TEXT_LIMIT = 1 << 24
 
 
 class Shortest:
-    """Shortest texts of the terms of one arena."""
+    """Shortest texts of the terms of one arena; where `rough`, lengths may be lower bounds."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        self.rough = False
         self._lengths: dict[int, int] = {}
         self._searched: dict[int, bytes] = {}
 
@@ -46,7 +48,7 @@ class Shortest:
             return node[1:]
         if node[0] is Kind.UNION:
             return node[1]  # type: ignore[no-any-return]
-        if node[0] in (Kind.REPEAT, Kind.LEXEME):
+        if node[0] in (Kind.REPEAT, Kind.LEXEME, Kind.CAPTURE):
             return (node[1],)
         return ()
 
@@ -68,11 +70,18 @@ class Shortest:
         if kind is Kind.REFERENCE:
             return self._reference_length(term)
         if kind is Kind.CAPTURE:
-            text, rest = self._captured(node)
-            return len(text) + self.length(rest)
+            return self._capture_length(node)
         if kind is Kind.BYTES:
             return 1
         return 0 if self.terms.nullable(term) else self._searched_length(term)
+
+    def _capture_length(self, node: tuple[Any, ...]) -> int:
+        _, head, owner, key, _ = node
+        rest = owner.rest_length(key)
+        if rest is not None:
+            return int(self._lengths[head] + rest)
+        text, after = self._captured(node, self.text(head))
+        return len(text) + self.length(after)
 
     def _reference_length(self, term: int) -> int:
         _, owner, key = self.terms.nodes[term]
@@ -151,27 +160,38 @@ class Shortest:
             return min(self._at_least(member) for member in node[1])
         return self.length(term)
 
-    def _captured(self, node: tuple[object, ...]) -> tuple[bytes, int]:
-        """Return a shortest text of a capture's head after which something may follow, and that."""
+    def text_length(self, term: int) -> int:
+        """Return the length of `text(term)`, written only where its length is not known."""
+        return len(self.text(term)) if self.rough else self.length(term)
+
+    def _captured(self, node: tuple[Any, ...], more: bytes) -> tuple[bytes, int]:
+        """Return a shortest text of a capture's head after which something may follow, and that.
+
+        `more` is a shortest text of the head.
+        """
         _, head, owner, key, text = node
         empty = self.terms.EMPTY
 
         def goes_on(more: bytes) -> bool:
-            return owner.finish(key, text + more) != empty  # type: ignore[attr-defined, no-any-return, operator]
+            return bool(owner.finish(key, text + more) != empty)
 
-        more = self.text(head)  # type: ignore[arg-type]
         if not goes_on(more):
-            more = self.first_text(head, goes_on)  # type: ignore[arg-type]
-        return more, owner.finish(key, text + more)  # type: ignore[attr-defined, operator]
+            more = self.first_text(head, goes_on)
+        return more, owner.finish(key, text + more)
 
     def text(self, term: int) -> bytes:
         """Return a shortest text; raises GrammarTooLargeError past 16 MiB."""
         if self.length(term) > TEXT_LIMIT:
             raise GrammarTooLargeError("bytes in its shortest text", TEXT_LIMIT, self.length(term))
         pieces: list[bytes] = []
-        stack = [term]
+        stack: list[int | Finish] = [term]
         while stack:
             top = stack.pop()
+            if isinstance(top, Finish):
+                more, rest = self._captured(self.terms.nodes[top.term], b"".join(pieces[top.at :]))
+                pieces[top.at :] = [more]
+                stack.append(rest)
+                continue
             node = self.terms.nodes[top]
             kind = node[0]
             if kind is Kind.LITERAL:
@@ -189,12 +209,17 @@ class Shortest:
             elif kind is Kind.REFERENCE:
                 stack.append(node[1].expand(node[2]))
             elif kind is Kind.CAPTURE:
-                more, rest = self._captured(node)
-                pieces.append(more)
-                stack.append(rest)
+                stack.extend((Finish(top, len(pieces)), node[1]))
             elif not self.terms.nullable(top):
                 pieces.append(self._search(top))
         return b"".join(pieces)
+
+
+class Finish(NamedTuple):
+    """A capture whose head has been written from piece `at` on."""
+
+    term: int
+    at: int
 
 
 def _bytes_of(mask: int, most: int) -> list[int]:

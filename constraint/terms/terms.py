@@ -14,6 +14,7 @@ successors out.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from .arena import CaptureOwner, Kind, TermArena
 from .rows import Row, complement_row, gather, intersect_rows, literal_row, union_rows
 
 SEARCH_LIMIT = 50_000
+MOST_STEPS_KEPT = 4096
 
 
 class Terms(TermArena):
@@ -42,6 +44,7 @@ class Terms(TermArena):
         self._raw: dict[int, Row] = {}
         self._rows: dict[int, Row] = {}
         self._empty: dict[int, bool] = {}
+        self._steps: dict[tuple[int, int], int] = {}
 
     def spend(self, work: int) -> None:
         """Count work; raises GrammarTooLargeError when the fuel is gone."""
@@ -73,7 +76,7 @@ class Terms(TermArena):
     def step(self, term: int, byte: int) -> int:
         """Return the successor of `term` by `byte`, `EMPTY` if there is none."""
         if self.begins_with_capture(term):
-            return self._step_capture(self.nodes[term], byte)
+            return self._step_once(term, byte)
         bit = 1 << byte
         for mask, successor in self.row(term):
             if mask & bit:
@@ -100,6 +103,16 @@ class Terms(TermArena):
                 break
             term = self.step(term, byte)
         return term
+
+    def _step_once(self, term: int, byte: int) -> int:
+        """Step a term that begins with a capture; equal parts of nested ones are stepped once."""
+        found = self._steps.get((term, byte))
+        if found is None:
+            if len(self._steps) >= MOST_STEPS_KEPT:
+                self._steps.clear()
+            self.spend(1)
+            found = self._steps[term, byte] = self._step_capture(self.nodes[term], byte)
+        return found
 
     def _step_capture(self, node: tuple[Any, ...], byte: int) -> int:
         """Step a term that begins with a capture; its row would hold a successor for each byte."""
@@ -223,11 +236,16 @@ class Terms(TermArena):
         return lexeme
 
     def _search(self, term: int) -> bool:
-        """Look for an accepting term among the derivatives of `term`, depth first."""
+        """Look for an accepting term among the derivatives of `term`, from both ends of the queue.
+
+        Depth first finds the end of long texts; breadth first leaves loops that remember their text
+        (a captured `1.000`), where each turn is a new term.
+        """
         came_from: dict[int, int] = {term: term}
-        stack = [term]
-        while stack:
-            top = stack.pop()
+        queue, deep = deque([term]), True
+        while queue:
+            top = queue.pop() if deep else queue.popleft()
+            deep = not deep
             if self._proves_alive(top):
                 self._mark_alive(top, came_from)
                 return False
@@ -241,7 +259,7 @@ class Terms(TermArena):
                     if self._proves_alive(successor):
                         self._mark_alive(successor, came_from)
                         return False
-                    stack.append(successor)
+                    queue.append(successor)
         for dead in came_from:
             self._empty[dead] = True
         return True

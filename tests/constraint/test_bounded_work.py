@@ -68,10 +68,20 @@ def test_costly_chains_are_refused_with_the_limit(keyword: str) -> None:
     assert str(FUEL) in caught.value.message
 
 
-def test_a_chain_of_unique_arrays_is_refused_with_the_limit() -> None:
-    unique: Link = lambda ref, i: many("array") | {"items": ref, "uniqueItems": True}  # noqa: E731
+def unique_arrays(ref: Any, least: int) -> Any:
+    return {"type": "array", "items": ref, "uniqueItems": True, "minItems": least}
+
+
+def test_a_chain_of_unique_arrays_is_answered() -> None:
+    grammar = compile_grammar(chain(lambda ref, i: unique_arrays(ref, 0), 3000))
+    assert grammar.shortest() == b"[]"
+    assert grammar.accepts(b"[[], [[]]]")
+    assert not grammar.is_prefix(b"[[], []")
+
+
+def test_a_chain_of_few_unique_arrays_is_refused_with_the_limit() -> None:
     with pytest.raises(GrammarTooLargeError) as caught:
-        compile_grammar(chain(unique, 3000))
+        compile_grammar(chain(lambda ref, i: unique_arrays(ref, 1), 3000))
     assert caught.value.reached == caught.value.allowed + 1
 
 

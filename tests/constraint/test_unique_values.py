@@ -29,7 +29,6 @@ from lockstitch.constraint.text.style import TextStyle
 from lockstitch.schemas.errors import (
     GrammarTooLargeError,
     UnsatisfiableGrammarError,
-    UnsupportedGrammarError,
 )
 
 EVERYTHING = TextStyle("flexible", "any", "any", max_whitespace=4)
@@ -52,11 +51,7 @@ def values_of(schema: Any, definitions: Any = None) -> Any:
     assert grammar.schema is not None
     language, root = grammar.schema
 
-    def is_accepted(node: int, value: Any) -> bool:
-        text = grammar.shortest_texts.text(ValueText(language.text).term(value))
-        return grammar.terms.accepts(language.node(node), text)
-
-    return FewValues(language.graph, language.productive, is_accepted).of(root)
+    return FewValues(language.graph, language.productive, language).of(root)
 
 
 class TestComparison:
@@ -228,12 +223,42 @@ class TestFewValues:
         assert MANY.least == INFINITE
         assert NONE.few == frozenset()
 
-    def test_many_arrays_with_contains_are_not_counted(self) -> None:
-        items = {"type": "array", "contains": {"const": 1}, "minItems": 1, "maxItems": 3}
-        with pytest.raises(UnsupportedGrammarError) as caught:
-            unique(items=items)
-        assert caught.value.feature == "uniqueItems"
-        assert caught.value.pointer == "/items"
+    @pytest.mark.parametrize(
+        ("items", "text"),
+        [
+            (
+                {"type": "array", "contains": {"const": 1}, "minItems": 1, "maxItems": 3},
+                b"[[1],[2,1],[1,2,3]]",
+            ),
+            (
+                {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "null"}},
+                b'[{},{"a":null},{"b":null}]',
+            ),
+            (
+                {"type": "object", "not": {"properties": {"a": {"const": 1}}}},
+                b'[{"a":2},{"a":2,"b":1},{"a":{}}]',
+            ),
+        ],
+    )
+    def test_what_cannot_be_counted_is_drawn(self, items: Any, text: bytes) -> None:
+        grammar = unique(items=items, minItems=3)
+        assert grammar.accepts(text)
+        assert not grammar.accepts(text.replace(b",[2,1]", b",[ 1.0 ]").replace(b'"b"', b'"a"'))
+        assert len(json.loads(grammar.shortest())) == 3
+
+    @pytest.mark.parametrize(
+        ("keywords", "values"),
+        [
+            ({"items": {"enum": [1, 2]}, "minItems": 2}, [[1, 2], [2, 1]]),
+            ({"prefixItems": [{"enum": [1, 2]}] * 13, "items": False, "minItems": 13}, []),
+            ({"items": {"const": 1}, "minItems": 100, "maxItems": 100, "uniqueItems": False},
+             [[1] * 100]),
+        ],
+    )  # fmt: skip
+    def test_long_arrays(self, keywords: dict[str, Any], values: list[Any]) -> None:
+        schema = {"anyOf": [{"const": 0}, {"type": "array", "uniqueItems": True, **keywords}]}
+        found = values_of(schema)
+        assert found.few == {read_value(json.dumps(value).encode()) for value in [0, *values]}
 
 
 class TestUniqueItems:
@@ -369,12 +394,52 @@ class TestUniqueItems:
         Draft202012Validator(schema).validate(json.loads(found))
         assert shortest is None or len(found) <= len(shortest)
 
-    def test_fewer_containers_than_required_are_refused_by_name(self) -> None:
-        with pytest.raises(UnsupportedGrammarError) as caught:
-            unique(items={"enum": [[], [1], {}]}, minItems=4)
-        assert caught.value.feature == "uniqueItems"
-        assert "fewer than 4 different items" in caught.value.message
-        assert caught.value.pointer == "/items"
+    def test_fewer_containers_than_required_leave_nothing(self) -> None:
+        short = {"type": "array", "uniqueItems": True, "minItems": 4}
+        short["items"] = {"enum": [[], [1], {}]}
+        with pytest.raises(UnsatisfiableGrammarError):
+            compile_grammar({"type": "json", "value": short})
+        other = compile_grammar({"type": "json", "value": {"anyOf": [short, {"const": "x"}]}})
+        assert other.shortest() == b'"x"'
+        assert not other.is_prefix(b"[")
+        optional = {"type": "object", "properties": {"a": short}, "additionalProperties": False}
+        assert not compile_grammar({"type": "json", "value": optional}).is_prefix(b'{"')
+        nested = {"type": "array", "uniqueItems": True, "items": short}
+        assert compile_grammar({"type": "json", "value": nested}).shortest() == b"[]"
+
+    def test_arrays_that_hold_themselves(self) -> None:
+        """A value is there only if it can be made of values that are: `[null,[null,` has none."""
+
+        def compiled(scalar: Any) -> Grammar:
+            again = {"type": "array", "uniqueItems": True, "minItems": 2, "items": {"$ref": "#"}}
+            schema = {"anyOf": [scalar, again]}
+            return compile_grammar({"type": "json", "value": schema}, style=EVERYTHING)
+
+        assert not compiled({"const": None}).is_prefix(b"[")
+        two = compiled({"enum": [1, 2]})
+        assert two.accepts(b"[1,[1,2],[[1,2],[2,1]]]")
+        assert not two.is_prefix(b"[1,[1, 1.0]")
+
+    @pytest.mark.parametrize("high", [69, 89])
+    def test_values_that_later_items_need_are_kept_or_the_array_is_refused(self, high: int) -> None:
+        prefix, items = [{"type": "integer"}], {"type": "integer", "minimum": 0, "maximum": high}
+        if high >= 70:
+            grammar = unique(COMPACT, prefixItems=prefix, items=items, minItems=71)
+            assert len(json.loads(grammar.shortest())) == 71
+        else:
+            with pytest.raises(GrammarTooLargeError) as caught:
+                unique(COMPACT, prefixItems=prefix, items=items, minItems=71)
+            assert caught.value.allowed == MOST_NAMES
+
+    def test_many_containers_may_be_used_up(self) -> None:
+        items = {"type": "array", "items": {"enum": [0, 1, 2, 3]}, "maxItems": 3}
+        grammar = unique(COMPACT, items=items, minItems=85)
+        every = [list(v) for n in range(4) for v in itertools.product(range(4), repeat=n)]
+        text = json.dumps(every, separators=(",", ":")).encode()
+        assert grammar.accepts(text)
+        assert not grammar.is_prefix(text[:-1] + b",")
+        with pytest.raises(UnsatisfiableGrammarError):
+            unique(COMPACT, items=items, minItems=86)
 
     @pytest.mark.parametrize("seed", range(12))
     def test_small_arrays_are_what_the_oracle_says(self, seed: int) -> None:
@@ -392,7 +457,7 @@ class TestUniqueItems:
         validator = Draft202012Validator(schema)
         try:
             grammar = unique(items=items, minItems=least)
-        except UnsupportedGrammarError:
+        except UnsatisfiableGrammarError:
             grammar = None
         for count in range(4):
             for some in itertools.product(values, repeat=count):
