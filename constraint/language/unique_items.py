@@ -124,14 +124,18 @@ class UniqueItems:
         bodies = [self.text.body(v[1]) for v in _of(taken, "string")]
         if shapes.strings:
             parts.append(self.text.string(self._less(shapes.strings, bodies)))
-        parts.append(self._container(node, _of(taken, "array", "object")))
+        parts.append(self._container(at.position, _of(taken, "array", "object")))
         return terms.union(parts)
 
-    def _container(self, node: int, taken: list[Comparable]) -> int:
-        """Return the arrays and objects of a node less those that are taken."""
-        terms, language = self.terms, self._containers(node)
+    def _container(self, position: int, taken: list[Comparable]) -> int:
+        """Return the arrays and objects of the item at a position less those that are taken."""
+        terms, language = self.terms, self._containers(self.shape.item(position))
         if language == terms.EMPTY or not taken:
             return language
+        few = self._few(position)
+        if few is not None:  # what is left is told sooner than what is not taken
+            left = _of(few.difference(taken), "array", "object")
+            return terms.intersect((language, terms.union(self._spelled.term(v) for v in left)))
         spelled = terms.union(self._spelled.term(value) for value in taken)
         rest = terms.intersect((language, terms.complement(spelled)))
         return terms.EMPTY if terms.is_empty(rest) else rest

@@ -99,11 +99,12 @@ class TermArena:
         return found
 
     def _captures_at_start(self, node: tuple[Any, ...]) -> int:
-        if node[0] is Kind.CONCAT:
-            return int(self._captures[node[1]])
-        if node[0] is Kind.UNION:
-            return max(self._captures[member] for member in node[1])
-        return 1 + int(self._captures[node[1]]) if node[0] is Kind.CAPTURE else 0
+        kind, parts = node[0], node[1:2]
+        if kind is Kind.UNION:
+            parts = node[1]
+        elif kind is not Kind.CONCAT and kind is not Kind.CAPTURE:
+            return 0
+        return int(max(self._captures[part] for part in parts)) + (kind is Kind.CAPTURE)
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""
