@@ -29,7 +29,7 @@ from .sequence import RunningSequence
 
 T = TypeVar("T")
 PASS_COLUMNS = {"cpu": 24, "cuda": 512}  # tokens that cost as much as a pass through the weights
-CHUNK = 512  # prompt tokens in one step, padding included
+CHUNK = 512  # prompt tokens in one step, padding included where there is any
 LOGPROB_CHUNK = 128  # where the logits of every prompt token are needed
 
 
@@ -67,7 +67,8 @@ class Batch:
         self._prefill: Group | None = None
         self._groups: list[Group] = []
         self._over: list[RunningSequence] = []  # ended outside of a choice, to be told
-        self._joins = Rows(model, 0).joins
+        rows = Rows(model, 0, None if base_adapter is None else [])
+        self._joins, self._packs = rows.joins, rows.packs
         self._pass_columns = PASS_COLUMNS.get(model.device.type, PASS_COLUMNS["cuda"])
 
     def add(self, run: RunningSequence) -> None:
@@ -137,7 +138,7 @@ class Batch:
         """Take sequences off the queue that fit beside those that run, and into one chunk."""
         rows = sum(len(group.runs) for group in self._groups)
         longest = max((_most(run) for run in self.running), default=0)
-        prompt = 0
+        prompt, tokens = 0, 0
         count = 0
         while self._waiting and rows + count < self._max_rows:
             run = self._waiting[0]
@@ -147,7 +148,9 @@ class Batch:
             if not alone and (rows + count + 1) * longest > self._max_positions:
                 return
             shares = self._joins and not run.wants_prefill
-            if count and ((count + 1) * prompt > CHUNK or not shares):
+            tokens += run.pending
+            size = tokens if self._packs else (count + 1) * prompt
+            if count and (size > CHUNK or not shares):
                 return
             count += 1
             run.begin()
@@ -157,7 +160,11 @@ class Batch:
 
     def _decode(self, group: Group) -> torch.Tensor | None:
         """Show each row its next tokens: the one that was chosen, and what the grammar forced."""
-        width = best_width([run.pending for run in group.runs], self._pass_columns)
+        pending = [run.pending for run in group.runs]
+        if group.rows.packs:
+            width = widest(pending, CHUNK)
+        else:
+            width = best_width(pending, self._pass_columns)
         return self._append(group, width)
 
     def _append(self, group: Group, width: int | None = None) -> torch.Tensor | None:
@@ -257,6 +264,13 @@ def best_width(pending: Sequence[int], pass_columns: int) -> int:
         return shown / (pass_columns + len(pending) * width)
 
     return max(sorted({*pending}), key=gain)
+
+
+def widest(pending: Sequence[int], most: int) -> int:
+    """Return how many tokens of each row to show where padding is free: at most `most` together."""
+    widths = sorted({*pending}, reverse=True)
+    fitting = (w for w in widths if sum(min(count, w) for count in pending) <= most)
+    return next(fitting, min(pending))
 
 
 def _most(run: RunningSequence) -> int:

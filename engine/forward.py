@@ -1,9 +1,10 @@
 """The model as one verb: append a run of tokens to each row of a batch, get the logits that follow.
 
 A prompt is a long run, a decoded token is a run of one; rows of one call may get runs of different
-lengths. Runs are aligned on the right, so a batch has columns that are padding for some rows, at
+lengths. Runs are aligned on the right, so the cache has columns that are padding for some rows, at
 the start or in between; the attention mask leaves them out and positions count real tokens only, so
-a row computes what it would compute alone. Gaps are closed when they have become many.
+a row computes what it would compute alone. Gaps are closed when they have become many. Where the
+model allows it, runs of different lengths are packed, and only the attention sees padding.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel
 
 from ..schemas.errors import GenerationError
 from .kv_cache import new_cache
+from .packing import Packing, causal_mask, packed, packing, packs
 
 MOST_GAPS = 64  # columns, beside a quarter of the longest row
 
@@ -37,6 +39,7 @@ class Rows:
         self._cache, self._layers = new_cache(model.config)
         self.joins = bool(self._layers)
         self.adapters = None if adapters is None else list(adapters)
+        self.packs = self.joins and adapters is None and packs(model)
         self._mask = torch.zeros(count, 0, dtype=torch.int64, device=model.device)
         self._lengths = [0] * count
 
@@ -76,6 +79,8 @@ class Rows:
         width = max(map(len, runs))
         gaps = [width - len(run) for run in runs]
         device = self._mask.device
+        if self.packs and any(gaps):
+            return self._append_packed(runs, gaps)
         ids = [[0] * gap + list(run) for gap, run in zip(gaps, runs, strict=True)]
         new = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=device)
         before = torch.tensor(self._lengths, device=device).unsqueeze(-1)
@@ -84,13 +89,30 @@ class Rows:
         self._lengths = [n + len(run) for n, run in zip(self._lengths, runs, strict=True)]
         return self._run(torch.tensor(ids, device=device), positions, keep)
 
-    def _run(self, ids: torch.Tensor, positions: torch.Tensor, keep: int) -> torch.Tensor:
+    def _append_packed(self, runs: Sequence[Sequence[int]], gaps: list[int]) -> torch.Tensor:
+        """Append runs of different lengths; return the logits (rows, 1, V) after the last ones."""
+        device, width = self._mask.device, max(map(len, runs))
+        new = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=device)
+        known = torch.cat([self._mask, new], -1)
+        starts = zip(self._lengths, runs, strict=True)
+        positions = [n + i for n, run in starts for i in range(len(run))]
+        ids = torch.tensor([[token for run in runs for token in run]], device=device)
+        found = Packing([len(run) for run in runs], causal_mask(known, width))
+        self._mask = known
+        self._lengths = [n + len(run) for n, run in zip(self._lengths, runs, strict=True)]
+        with packing(self._model, found):
+            logits = self._run(ids, torch.tensor([positions], device=device), found.last)
+        return logits.transpose(0, 1)
+
+    def _run(
+        self, ids: torch.Tensor, positions: torch.Tensor, keep: int | torch.Tensor
+    ) -> torch.Tensor:
         model: Any = self._model
         options = {} if self.adapters is None else {"adapter_names": self.adapters}
         try:
             logits: torch.Tensor = model(
                 input_ids=ids,
-                attention_mask=self._mask,
+                attention_mask=self._mask if packed() is None else None,
                 position_ids=positions,
                 past_key_values=self._cache,
                 use_cache=True,

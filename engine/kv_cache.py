@@ -17,6 +17,8 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from .packing import packed
+
 LEAST_ROOM = 64
 
 
@@ -66,7 +68,9 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append keys and values; return all of them."""
+        """Append keys and values, by row if they come packed; return all of them."""
+        if (found := packed()) is not None:
+            key_states, value_states = found.unpack(key_states), found.unpack(value_states)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         keys, values = self._buffers

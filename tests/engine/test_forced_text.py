@@ -19,7 +19,7 @@ from tiny import tiny_engine
 
 from lockstitch import Engine
 from lockstitch.constraint.grammar import compile_grammar
-from lockstitch.engine.batch import best_width
+from lockstitch.engine.batch import best_width, widest
 from lockstitch.engine.forced_text import ForcedText
 from lockstitch.engine.forward import Rows
 from lockstitch.fsm.token_fsm import TokenFSM
@@ -275,3 +275,11 @@ def test_a_prompt_is_told_of_before_its_text_is_forced(engine: Engine) -> None:
         assert plain is not None
         assert told.tokens == plain.tokens
         assert len(told.prefill) == len(engine.tokenizer("x y")["input_ids"])
+
+
+@pytest.mark.parametrize(
+    ("pending", "width"),
+    [([1, 1, 1], 1), ([1, 60], 60), ([40, 60, 1], 60), ([40, 60, 1, 7], 40), ([200, 300], 200)],
+)
+def test_packed_rows_are_shown_as_much_as_fits(pending: list[int], width: int) -> None:
+    assert widest(pending, 101) == width
