@@ -66,6 +66,11 @@ class Figures:
     metrics: dict[str, float] = field(default_factory=dict)
     gauges: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def turned_away(self) -> int:
+        """How many requests were answered 429."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome.endswith("429"))
+
 
 def memory() -> int:
     """Return the resident bytes of this process."""
@@ -161,7 +166,10 @@ async def client_for(url: str, seed: int, until: float, figures: Figures) -> Non
     rng = random.Random(seed)
     async with httpx.AsyncClient(base_url=url, timeout=120) as client:
         while time.monotonic() < until:
+            turned_away = figures.turned_away
             await one(client, rng, figures)
+            if figures.turned_away > turned_away:
+                await asyncio.sleep(rng.uniform(0.2, 1.0))  # as the answer asks for
 
 
 async def watch(url: str, until: float, figures: Figures) -> None:

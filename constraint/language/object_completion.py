@@ -20,6 +20,7 @@ from .name_languages import first_names
 from .object_layout import Layout, subsets
 
 MOST_DEALS = 20_000
+MOST_FILLERS = 200
 
 
 class Written(NamedTuple):
@@ -170,9 +171,14 @@ class Completion:
     def _spare_lengths(
         self, written: Written, chosen: int, names: dict[int, Iterator[int]], count: int
     ) -> list[int]:
-        """Return the lengths of the `count` shortest members that are not chosen yet."""
+        """Return the lengths of the `count` shortest members that are not chosen yet.
+
+        Raises GrammarTooLargeError if that are more than there are names to try.
+        """
         if not count:
             return []
+        if count > MOST_FILLERS:
+            raise GrammarTooLargeError("members that minProperties requires", MOST_FILLERS, count)
         layout = self.layout
         open_members = layout.all & ~written.declared & ~chosen
         lengths = [self.member_length(index, 0) for index in _bits(open_members)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lockstitch.constraint.grammar import FUEL, compile_grammar
-from lockstitch.schemas.errors import GrammarTooLargeError
+from lockstitch.schemas.errors import GrammarTooLargeError, UnsatisfiableGrammarError
 
 Link = Callable[[dict[str, str], int], dict[str, Any]]
 
@@ -66,6 +66,22 @@ def test_costly_chains_are_refused_with_the_limit(keyword: str) -> None:
     assert caught.value.allowed == FUEL
     assert caught.value.reached > FUEL
     assert str(FUEL) in caught.value.message
+
+
+@pytest.mark.parametrize("keyword", ["minProperties", "minItems", "minLength", "minContains"])
+@pytest.mark.parametrize("number", [10**7, 10**38])
+def test_huge_counts_are_refused(keyword: str, number: int) -> None:
+    schema = {"type": {"P": "object", "L": "string"}.get(keyword[3], "array"), keyword: number}
+    if keyword == "minContains":
+        schema["contains"] = {"const": 1}
+    with pytest.raises((GrammarTooLargeError, UnsatisfiableGrammarError)):
+        compile_grammar({"type": "json", "value": schema}).shortest()
+
+
+@pytest.mark.parametrize("keyword", ["maxProperties", "maxItems", "maxLength", "maxContains"])
+def test_huge_limits_are_none(keyword: str) -> None:
+    grammar = compile_grammar({"type": "json", "value": {keyword: 10**38, "minimum": 10**38}})
+    assert grammar.accepts(b'{"a": ["b", 2e38]}')
 
 
 def unique_arrays(ref: Any, least: int) -> Any:
