@@ -69,7 +69,7 @@ def test_costly_chains_are_refused_with_the_limit(keyword: str) -> None:
 
 
 @pytest.mark.parametrize("keyword", ["minProperties", "minItems", "minLength", "minContains"])
-@pytest.mark.parametrize("number", [10**7, 10**38])
+@pytest.mark.parametrize("number", [10**8, 10**38])
 def test_huge_counts_are_refused(keyword: str, number: int) -> None:
     schema = {"type": {"P": "object", "L": "string"}.get(keyword[3], "array"), keyword: number}
     if keyword == "minContains":
