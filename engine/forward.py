@@ -79,29 +79,31 @@ class Rows:
         width = max(map(len, runs))
         gaps = [width - len(run) for run in runs]
         device = self._mask.device
-        if self.packs and any(gaps):
-            return self._append_packed(runs, gaps)
-        ids = [[0] * gap + list(run) for gap, run in zip(gaps, runs, strict=True)]
         new = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=device)
-        before = torch.tensor(self._lengths, device=device).unsqueeze(-1)
-        positions = (before + new.cumsum(-1) - 1).clamp(min=0)
-        self._mask = torch.cat([self._mask, new], -1)
-        self._lengths = [n + len(run) for n, run in zip(self._lengths, runs, strict=True)]
+        before, self._mask = self._lengths, torch.cat([self._mask, new], -1)
+        self._lengths = [n + len(run) for n, run in zip(before, runs, strict=True)]
+        if self.packs and any(gaps):
+            return self._run_packed(runs, before)
+        ids = [[0] * gap + list(run) for gap, run in zip(gaps, runs, strict=True)]
+        starts = torch.tensor(before, device=device).unsqueeze(-1)
+        positions = (starts + new.cumsum(-1) - 1).clamp(min=0)
         return self._run(torch.tensor(ids, device=device), positions, keep)
 
-    def _append_packed(self, runs: Sequence[Sequence[int]], gaps: list[int]) -> torch.Tensor:
-        """Append runs of different lengths; return the logits (rows, 1, V) after the last ones."""
-        device, width = self._mask.device, max(map(len, runs))
-        new = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=device)
-        known = torch.cat([self._mask, new], -1)
-        starts = zip(self._lengths, runs, strict=True)
-        positions = [n + i for n, run in starts for i in range(len(run))]
-        ids = torch.tensor([[token for run in runs for token in run]], device=device)
-        found = Packing([len(run) for run in runs], causal_mask(known, width))
-        self._mask = known
-        self._lengths = [n + len(run) for n, run in zip(self._lengths, runs, strict=True)]
+    def _run_packed(self, runs: Sequence[Sequence[int]], before: list[int]) -> torch.Tensor:
+        """Run the model on runs that follow `before` tokens; logits (rows, 1, V) after the last."""
+        device = self._mask.device
+        lengths = [len(run) for run in runs]
+        ids = [token for run in runs for token in run]
+        positions = [
+            n + i for n, length in zip(before, lengths, strict=True) for i in range(length)
+        ]
+        found = Packing(lengths, causal_mask(self._mask, max(lengths)))
         with packing(self._model, found):
-            logits = self._run(ids, torch.tensor([positions], device=device), found.last)
+            logits = self._run(
+                torch.tensor([ids], device=device),
+                torch.tensor([positions], device=device),
+                found.last,
+            )
         return logits.transpose(0, 1)
 
     def _run(
