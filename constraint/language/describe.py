@@ -15,7 +15,7 @@ from ..schema.shapes import ArrayShape, ObjectShape, Shapes
 from ..terms.arena import Kind
 from ..terms.shortest import INFINITE
 from ..terms.terms import Terms
-from ..text.numbers import Bound, NumberSet
+from ..text.number_set import Bound, NumberSet
 from .json_language import JsonLanguage
 
 MOST_PLACES = 40

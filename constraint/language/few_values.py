@@ -18,10 +18,10 @@ from ...schemas.errors import GrammarTooLargeError
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape
 from ..terms.shortest import INFINITE
-from ..text.numbers import NumberSet, point
+from ..text.number_set import NumberSet
 from .name_languages import MOST_NAMES, count_names, few_names
 from .object_layout import Layout
-from .values import DEEPEST, Comparable, decimal, too_deep
+from .values import DEEPEST, Comparable, too_deep
 
 
 class Values(NamedTuple):
@@ -343,9 +343,9 @@ def _numbers(numbers: NumberSet) -> Values:
         return MANY
     most = high // numbers.step + -low // numbers.step + 1
     if most > MOST_STEPS and not numbers.avoid:
-        return Values(most - sum(not _inside(end, numbers) for end in _ends(numbers)), None)
+        return Values(most - sum(not numbers.contains(end) for end in _ends(numbers)), None)
     steps = islice(_steps(numbers, low, high), MOST_STEPS)
-    found = frozenset(("number", n) for n in steps if _inside(n, numbers))
+    found = frozenset(("number", n) for n in steps if numbers.contains(n))
     listed = found if len(found) <= MOST_NAMES and most <= MOST_STEPS else None
     return Values(len(found), listed, exact=most <= MOST_STEPS)
 
@@ -363,7 +363,3 @@ def _ends(numbers: NumberSet) -> Iterator[Fraction]:
     for bound in (numbers.low, numbers.high):
         if bound is not None and (Fraction(bound.value) / (numbers.step or 1)).denominator == 1:
             yield Fraction(bound.value)
-
-
-def _inside(number: Fraction, numbers: NumberSet) -> bool:
-    return not numbers.intersect(point(decimal(number))).is_void()

@@ -26,7 +26,6 @@ from .array_plan import ArrayPlan
 from .object_completion import Completion, Written
 from .object_layout import Layout
 from .unique_items import UniqueItems
-from .values import PlainNumbers
 
 MOST_NODES = 200_000
 
@@ -55,8 +54,8 @@ class Productivity:
         self._layouts: dict[ObjectShape, Layout] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
-        self.plain_numbers = PlainNumbers(
-            graph.terms, text.style, integral_floats=numbers.integral_floats
+        self.plain_numbers = NumberText(
+            graph.terms, text.style, integral_floats=numbers.integral_floats, exponents=False
         )
 
     def visit(self, root: int) -> int:

@@ -3,8 +3,8 @@
 The language of the next item is that of the schema less the spellings of the values that are taken,
 and whether an item is left is decided like any emptiness. An item is captured up to the comma or
 bracket after it; then its value is known. An array or object is captured whole; where its text
-leaves those of the taken values, nothing is subtracted any more. Numbers have no exponent here, so
-that a value has few spellings.
+leaves those of the taken values, nothing is subtracted any more. Inside of it numbers have no
+exponent, so that a value has few spellings.
 
 Where few values are possible, an item must not take the last value that a later, required item
 needs. Later items with few values are matched with values of their own (bipartite matching by
@@ -22,9 +22,10 @@ from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
 from ..text.json_text import JsonText
+from ..text.numbers import NumberText
 from .few_values import MANY, FewValues, Values, can_differ, scalars
 from .name_languages import MOST_NAMES
-from .values import Comparable, PlainNumbers, ValueText, read_value
+from .values import Comparable, ValueText, decimal, read_value
 
 
 class Distinct(NamedTuple):
@@ -53,7 +54,7 @@ class UniqueItems:
         graph: SchemaGraph,
         shape: ArrayShape,
         text: JsonText,
-        numbers: PlainNumbers,
+        numbers: NumberText,
         shortest: Shortest,
         length: Callable[[int], int],
     ) -> None:
@@ -118,14 +119,23 @@ class UniqueItems:
         literals += [(b"true", ("boolean", True), True in shapes.booleans)]
         literals += [(b"false", ("boolean", False), False in shapes.booleans)]
         parts = [terms.literal(t) for t, value, there in literals if there and value not in taken]
-        numbers = terms.union(self.numbers.term(n) for n in shapes.numbers)
-        spelled = [self._spelled.term(value) for value in _of(taken, "number")]
-        parts.append(self._less(numbers, spelled))
+        parts += self._numbers(shapes, _of(taken, "number"))
         bodies = [self.text.body(v[1]) for v in _of(taken, "string")]
         if shapes.strings:
             parts.append(self.text.string(self._less(shapes.strings, bodies)))
         parts.append(self._container(at.position, _of(taken, "array", "object")))
         return terms.union(parts)
+
+    def _numbers(self, shapes: Shapes, taken: list[Comparable]) -> list[int]:
+        """Return the numbers of an item less those that are taken, with and without an exponent."""
+        plain = self.terms.union(self.numbers.term(n) for n in shapes.numbers)
+        parts = [self._less(plain, [self._spelled.term(value) for value in taken])]
+        if self.numbers.any_spelling:  # a number has many such spellings, so the set is cut instead
+            points = [decimal(content) for _, content in taken]
+            for numbers in shapes.numbers:
+                scaled = (self.numbers.with_exponent(n) for n in numbers.without(points))
+                parts += [self.terms.lexeme(term) for term in scaled]
+        return parts
 
     def _container(self, position: int, taken: list[Comparable]) -> int:
         """Return the arrays and objects of the item at a position less those that are taken."""

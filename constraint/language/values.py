@@ -14,14 +14,13 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from ...schemas.errors import GrammarTooLargeError
-from ..terms.arena import EVERY_BYTE
 from ..text.json_text import JsonText
-from ..text.numbers import NumberSet, NumberText, point
+from ..text.number_set import point
+from ..text.numbers import NumberText
 from ..text.style import TextStyle
 
 Comparable: TypeAlias = tuple[Any, ...]
 DEEPEST = 100
-_EXPONENT = 1 << ord("e") | 1 << ord("E")
 
 
 def read_value(text: bytes) -> Comparable:
@@ -63,15 +62,6 @@ def decimal(number: Fraction) -> Decimal:
     return Decimal(number.numerator) / Decimal(number.denominator)
 
 
-class PlainNumbers(NumberText):
-    """Numbers without an exponent, of which a value has only few spellings (1, 1.0, -0)."""
-
-    def term(self, numbers: NumberSet) -> int:
-        """Return the plain spellings of a number set."""
-        plain = self.terms.repeat(self.terms.byte_set(EVERY_BYTE & ~_EXPONENT), 1, None)
-        return self.terms.living_lexeme(self.terms.intersect((super().term(numbers), plain)))
-
-
 class Members(NamedTuple):
     """The key of the rest of an object: members still to be written, and whether any was."""
 
@@ -85,7 +75,7 @@ class ValueText:
     def __init__(self, text: JsonText) -> None:
         self.text = text
         self.terms = text.terms
-        self._numbers = NumberText(text.terms, TextStyle(escapes="any"))
+        self._numbers = NumberText(text.terms, TextStyle(escapes="any"), exponents=False)
         self._known: dict[Comparable, int] = {}
 
     def term(self, value: Comparable) -> int:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from ...schemas.errors import InvalidGrammarError
 from ..terms.trampoline import Call, run
-from ..text.numbers import NumberSet, point
+from ..text.number_set import NumberSet, point
 from .documents import child_pointer
 from .nodes import CircleError, Content, Negated, Value, distinct, exact, placed
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_subset

@@ -20,7 +20,7 @@ from ...schemas.errors import (
 )
 from ..formats.language import SUBSETS, format_language
 from ..regex.compiler import compile_regex
-from ..text.numbers import Bound, NumberSet
+from ..text.number_set import Bound, NumberSet
 from .dialects import Draft
 from .nodes import exact
 from .reading import Reading

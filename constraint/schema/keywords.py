@@ -17,7 +17,7 @@ from typing import Literal, cast
 
 from ..formats.language import FORMATS
 from ..terms.trampoline import Call
-from ..text.numbers import WHOLE, NumberSet
+from ..text.number_set import WHOLE, NumberSet
 from .graph import SchemaGraph
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, limit_format, read_object
 from .keyword_logic import read_logic, schemas_in

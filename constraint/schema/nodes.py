@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
 from ...schemas.errors import InvalidGrammarError, UnsupportedGrammarError
-from ..text.numbers import NumberSet
+from ..text.number_set import NumberSet
 from .shapes import Shapes
 from .source import Place
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ...schemas.errors import UnsupportedGrammarError
-from ..text.numbers import NumberSet
+from ..text.number_set import NumberSet
 
 Conjunction = Callable[[int, int], int]
 Negation = Callable[[int], int]

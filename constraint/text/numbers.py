@@ -2,8 +2,9 @@
 
 A bound cuts the plain decimals digit by digit: with no leading zeros a longer integer part is
 larger, and among equal lengths the first digit that differs decides. So "at least b" and "at most
-b" are each a short term, and an interval is their intersection. Spellings with an exponent appear
-only where nothing bounds the number; every value has a plain spelling, so no value is lost.
+b" are each a short term, and an interval is their intersection. Every value has such a spelling, so
+the canonical style writes an exponent only where nothing bounds the number; all spellings with one
+are in `scientific.py`.
 
 Digits are bounded by the style, since a model can write digits for ever. Where a bound meets a
 fraction, a number keeps to 15 significant digits unless the bound itself has more: decimals of that
@@ -14,112 +15,37 @@ spelling only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
-from math import lcm
-from typing import NamedTuple
 
 from ..terms.terms import Terms
 from .multiples import Multiples
+from .number_set import WHOLE, Bound, NumberSet
+from .scientific import Scientific
 from .style import TextStyle
 
 DIGITS = 0x3FF << 48  # bytes 0 to 9
 EXACT_DIGITS = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """One end of an interval; `closed` says whether `value` itself belongs to it."""
-
-    value: Decimal
-    closed: bool
-
-
-class NumberSet(NamedTuple):
-    """The numbers between two bounds (None: unbounded) that are multiples of `step`, if given.
-
-    `avoid` lists steps whose multiples are left out. Whole numbers are the multiples of 1.
-    """
-
-    low: Bound | None = None
-    high: Bound | None = None
-    step: Fraction | None = None
-    avoid: frozenset[Fraction] = frozenset()
-
-    @property
-    def integer(self) -> bool:
-        """Whether all numbers of the set are whole."""
-        return self.step is not None and self.step.denominator == 1
-
-    def intersect(self, other: NumberSet) -> NumberSet:
-        """Return the numbers that are in both sets; the result may be empty."""
-        return NumberSet(
-            _tighter(self.low, other.low, 1),
-            _tighter(self.high, other.high, -1),
-            _common_multiple(self.step, other.step),
-            self.avoid | other.avoid,
-        )
-
-    def is_void(self) -> bool:
-        """Return whether the bounds and steps contradict each other at first sight."""
-        if self.step is not None and any((self.step / s).denominator == 1 for s in self.avoid):
-            return True
-        low, high = self.low, self.high
-        if low is None or high is None or low.value < high.value:
-            return False
-        value = Fraction(low.value)
-        on_step = self.step is None or (value / self.step).denominator == 1
-        avoided = any((value / step).denominator == 1 for step in self.avoid)
-        return low.value > high.value or not (low.closed and high.closed and on_step) or avoided
-
-    def complement(self) -> Iterator[NumberSet]:
-        """Yield sets whose union is every number that is not in this set."""
-        if self.low is not None:
-            yield NumberSet(high=Bound(self.low.value, not self.low.closed))
-        if self.high is not None:
-            yield NumberSet(low=Bound(self.high.value, not self.high.closed))
-        if self.step is not None:
-            yield NumberSet(avoid=frozenset((self.step,)))
-        for step in self.avoid:
-            yield NumberSet(step=step)
-
-
-WHOLE = Fraction(1)
-
-
-def _common_multiple(first: Fraction | None, second: Fraction | None) -> Fraction | None:
-    if first is None or second is None:
-        return first or second
-    shared = lcm(first.denominator, second.denominator)
-    return Fraction(lcm(int(first * shared), int(second * shared)), shared)
-
-
-def point(value: Decimal) -> NumberSet:
-    """Return the set of one number."""
-    end = Bound(value, closed=True)
-    return NumberSet(end, end)
-
-
-def _tighter(first: Bound | None, second: Bound | None, sign: int) -> Bound | None:
-    if first is None or second is None:
-        return first or second
-    if first.value == second.value:
-        return first if not first.closed else second
-    return first if (first.value - second.value) * sign > 0 else second
-
-
 class NumberText:
     """Spells sets of numbers in one arena and one style.
 
     `integral_floats` says whether `1.0` may stand for an integer where the style allows it; draft 4
-    says no.
+    says no. Without `exponents`, a value has only few spellings (1, 1.0, -0).
     """
 
-    def __init__(self, terms: Terms, style: TextStyle, *, integral_floats: bool = True) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        style: TextStyle,
+        *,
+        integral_floats: bool = True,
+        exponents: bool = True,
+    ) -> None:
         self.terms = terms
+        self.exponents = exponents
         self.digits = style.digits
         self.any_spelling = style.escapes == "any"
         self.integral_floats = integral_floats and self.any_spelling
@@ -129,6 +55,7 @@ class NumberText:
         self.multiples = Multiples(terms)
         self._e = terms.byte_set(1 << ord("e") | 1 << ord("E"))
         self._known: dict[NumberSet, int] = {}
+        self._scaled: dict[NumberSet, int] = {}
 
     def term(self, numbers: NumberSet) -> int:
         """Return the texts that spell a number of the set; `EMPTY` if there are none."""
@@ -140,74 +67,57 @@ class NumberText:
     def _build(self, numbers: NumberSet) -> int:
         if numbers.low == numbers.high and numbers.low is not None and not self.any_spelling:
             return self._single(numbers, numbers.low)
-        if numbers in (NumberSet(), NumberSet(step=WHOLE)):
-            whole = numbers.integer
-            return self.terms.union([self._unbounded(integer=whole), self._scaled_up(numbers)])
-        mirrored = NumberSet(_negated(numbers.high), _negated(numbers.low), *numbers[2:])
-        negative = self._magnitudes(mirrored, negative=True)
-        minus = self.terms.literal(b"-")
-        plain = [self._magnitudes(numbers, negative=False), self.terms.concat(minus, negative)]
-        return self.terms.union([*plain, self._scaled_up(numbers)])
+        spellings = [self._without_exponent(numbers)]
+        if self.exponents:
+            spellings.append(self.with_exponent(numbers))
+        return self.terms.union(spellings)
 
-    def _scaled_up(self, numbers: NumberSet) -> int:
-        """Return whole numbers with an exponent that is not negative, where each is in the set."""
-        step = numbers.step or Fraction(0)
-        free = numbers.low is None and numbers.high is None and not numbers.avoid
-        if not (self.integral_floats and free and step.numerator == 1):
-            return self.terms.EMPTY
-        scaled = self.terms.concat(self._whole(self.digits), self._exponent("+", 2))
-        both = self.terms.union([scaled, self._huge(self.terms.EPSILON)])
-        return self.terms.concat(self._sign(), both)
+    def with_exponent(self, numbers: NumberSet) -> int:
+        """Return the spellings with an exponent: in the style of any spelling all there are."""
+        found = self._scaled.get(numbers)
+        if found is None:
+            found = self._scaled[numbers] = self._build_scaled(numbers)
+        return found
+
+    def _build_scaled(self, numbers: NumberSet) -> int:
+        terms = self.terms
+        if self.any_spelling and (self.integral_floats or not numbers.integer):
+            parts = (
+                Scientific(terms, n, self.digits).term() for n in (numbers, _mirrored(numbers))
+            )
+            signed = zip((terms.EPSILON, terms.literal(b"-")), parts, strict=True)
+            return terms.union(terms.concat(sign, part) for sign, part in signed)
+        if numbers != NumberSet():
+            return terms.EMPTY
+        plain = self._plain(self.digits, self.digits, integer=False)
+        exponent = terms.union([self._exponent("-"), self._exponent("+")])
+        return terms.concat(self._sign(), plain, exponent)
+
+    def _without_exponent(self, numbers: NumberSet) -> int:
+        if numbers in (NumberSet(), NumberSet(step=WHOLE)):
+            plain = self._plain(self.digits, self.digits, integer=numbers.integer)
+            return self.terms.concat(self._sign(), plain)
+        negative = self._magnitudes(_mirrored(numbers), negative=True)
+        minus = self.terms.literal(b"-")
+        positive = self._magnitudes(numbers, negative=False)
+        return self.terms.union([positive, self.terms.concat(minus, negative)])
 
     def _single(self, numbers: NumberSet, end: Bound) -> int:
         """Return the one canonical spelling of one number."""
-        value = Fraction(end.value)
-        steps = [] if numbers.step is None else [numbers.step]
-        on_step = all((value / step).denominator == 1 for step in steps)
-        if (
-            not end.closed
-            or not on_step
-            or any((value / s).denominator == 1 for s in numbers.avoid)
-        ):
+        if not numbers.contains(Fraction(end.value)):
             return self.terms.EMPTY
         before, after = _digits_of(end.value)
         text = f"{before}.{after}" if after else before
         return self.terms.literal(("-" * (end.value < 0) + text).encode())
 
-    def _unbounded(self, *, integer: bool) -> int:
-        terms = self.terms
-        plain = self._plain(self.digits, self.digits, integer=integer)
-        parts = [plain]
-        if not integer:
-            parts.append(terms.concat(plain, self._exponent("-", 3 if self.any_spelling else 2)))
-            parts.append(terms.concat(plain, self._exponent("+", 2)))
-            if self.any_spelling:
-                digits = terms.concat(terms.literal(b"."), terms.repeat(self.digit, 1, self.digits))
-                parts.append(self._huge(terms.repeat(digits, 0, 1)))
-        return terms.concat(self._sign(), terms.union(parts))
-
     def _sign(self) -> int:
         return self.terms.repeat(self.terms.literal(b"-"), 0, 1)
 
-    def _exponent(self, sign: str, digits: int) -> int:
+    def _exponent(self, sign: str) -> int:
         """Return an exponent; two digits keep any number inside binary64."""
         terms = self.terms
         signs = terms.repeat(terms.literal(sign.encode()), 1 if sign == "-" else 0, 1)
-        return terms.concat(self._e, signs, terms.repeat(self.digit, 1, digits))
-
-    def _huge(self, fraction: int) -> int:
-        """Return numbers from 1e100 on that are inside binary64: one digit, a fraction, `e+ddd`."""
-        terms = self.terms
-        head = terms.concat(self.digit, fraction)
-        plus = terms.concat(self._e, terms.repeat(terms.literal(b"+"), 0, 1))
-        hundreds = terms.concat(terms.byte_set(0b110 << 48), self.digit, self.digit)
-        most = terms.concat(terms.literal(b"30"), terms.byte_set(0xFF << 48))
-        return terms.union(
-            [
-                terms.concat(head, plus, terms.union([hundreds, most])),
-                terms.concat(terms.literal(b"1"), plus, terms.literal(b"308")),
-            ]
-        )
+        return terms.concat(self._e, signs, terms.repeat(self.digit, 1, 2))
 
     def _whole(self, most: int) -> int:
         return self.terms.union(
@@ -334,6 +244,11 @@ class NumberText:
         """Return the empty text if a fraction that ends here is still below the bound."""
         below = closed or any(digit != "0" for digit in remaining)
         return self.terms.EPSILON if below else self.terms.EMPTY
+
+
+def _mirrored(numbers: NumberSet) -> NumberSet:
+    """Return the set of the numbers with the other sign."""
+    return NumberSet(_negated(numbers.high), _negated(numbers.low), *numbers[2:])
 
 
 def _negated(bound: Bound | None) -> Bound | None:

@@ -12,7 +12,8 @@ from fractions import Fraction
 import pytest
 
 from lockstitch.constraint.terms.terms import Terms
-from lockstitch.constraint.text.numbers import Bound, NumberSet, NumberText, point
+from lockstitch.constraint.text.number_set import Bound, NumberSet, point
+from lockstitch.constraint.text.numbers import NumberText
 from lockstitch.constraint.text.style import TextStyle
 
 TEXTS = [
