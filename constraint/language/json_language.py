@@ -77,7 +77,7 @@ class JsonLanguage:
         arrays = self.productive.distinct_arrays
         if not arrays:
             return frozenset()
-        inner = JsonLanguage(self.graph, self.productive.plain_numbers, self.productive)
+        inner = JsonLanguage(self.graph, self.numbers, self.productive)
         loose = _loose_language(self.graph, self.productive)
         wanted = max(unique.shape.low for unique in arrays)
         few = FewValues(self.graph, self.productive, loose, wanted)
@@ -335,6 +335,6 @@ def _loose_language(graph: SchemaGraph, productive: Productivity) -> JsonLanguag
         unique.loosen(loose.containers)
         return unique
 
-    loose = JsonLanguage(graph, productive.plain_numbers, productive, distinct)
+    loose = JsonLanguage(graph, productive.numbers, productive, distinct)
     loose.in_order = False
     return loose

@@ -3,8 +3,7 @@
 The language of the next item is that of the schema less the spellings of the values that are taken,
 and whether an item is left is decided like any emptiness. An item is captured up to the comma or
 bracket after it; then its value is known. An array or object is captured whole; where its text
-leaves those of the taken values, nothing is subtracted any more. Inside of it numbers have no
-exponent, so that a value has few spellings.
+leaves those of the taken values, nothing is subtracted any more.
 
 Where few values are possible, an item must not take the last value that a later, required item
 needs. Later items with few values are matched with values of their own (bipartite matching by
@@ -22,7 +21,9 @@ from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
 from ..text.json_text import JsonText
+from ..text.number_set import point
 from ..text.numbers import NumberText
+from ..text.style import TextStyle
 from .few_values import MANY, FewValues, Values, can_differ, scalars
 from .name_languages import MOST_NAMES
 from .values import Comparable, ValueText, decimal, read_value
@@ -69,6 +70,7 @@ class UniqueItems:
         self._count: Callable[[int, int], Values] = lambda node, number: scalars(graph, node)
         self._containers: Callable[[int], int] = lambda node: graph.terms.EMPTY
         self._spelled = ValueText(text)
+        self._points = NumberText(graph.terms, TextStyle(escapes="any"), exponents=False)
         self._comma = shortest.length(text.comma)
         self._expanded: dict[Distinct, int] = {}
         self._lengths: dict[Distinct, int] = {}
@@ -128,10 +130,10 @@ class UniqueItems:
 
     def _numbers(self, shapes: Shapes, taken: list[Comparable]) -> list[int]:
         """Return the numbers of an item less those that are taken, with and without an exponent."""
+        points = [decimal(content) for _, content in taken]
         plain = self.terms.union(self.numbers.term(n) for n in shapes.numbers)
-        parts = [self._less(plain, [self._spelled.term(value) for value in taken])]
+        parts = [self._less(plain, [self._points.term(point(p)) for p in points])]
         if self.numbers.any_spelling:  # a number has many such spellings, so the set is cut instead
-            points = [decimal(content) for _, content in taken]
             for numbers in shapes.numbers:
                 scaled = (self.numbers.with_exponent(n) for n in numbers.without(points))
                 parts += [self.terms.lexeme(term) for term in scaled]
@@ -145,7 +147,8 @@ class UniqueItems:
         few = self._few(position)
         if few is not None:  # what is left is told sooner than what is not taken
             left = _of(few.difference(taken), "array", "object")
-            return terms.intersect((language, terms.union(self._spelled.term(v) for v in left)))
+            spelled = terms.union(self._spelled.term(value) for value in left)
+            return spelled if self._spelled.complete else terms.intersect((language, spelled))
         spelled = terms.union(self._spelled.term(value) for value in taken)
         rest = terms.intersect((language, terms.complement(spelled)))
         return terms.EMPTY if terms.is_empty(rest) else rest

