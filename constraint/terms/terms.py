@@ -25,6 +25,7 @@ from .rows import Row, complement_row, gather, intersect_rows, literal_row, unio
 
 SEARCH_LIMIT = 50_000
 MOST_STEPS_KEPT = 4096
+CAPTURE_WORK = 8  # each successor is a new term with a text of its own; measured against row pairs
 
 
 class Terms(TermArena):
@@ -207,6 +208,7 @@ class Terms(TermArena):
             while mask and not self.is_empty(rest):
                 bit = mask & -mask
                 byte = bit.bit_length() - 1
+                self.spend(CAPTURE_WORK)
                 yield bit, self._captured(rest, owner, key, text + bytes([byte]))
                 mask ^= bit
 
