@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,3 +58,23 @@ def tiny_engine(seed: int = 0, context: int = 512, **options: Any) -> Engine:
     )
     model: Any = LlamaForCausalLM(config)
     return Engine.from_pretrained(model.eval(), tokenizer, **options)
+
+
+def tiny_adapters(root: Path) -> dict[str, Path]:
+    """Save two adapters of the tiny model, far from doing nothing; needs peft."""
+    import peft
+
+    found = {}
+    for seed, name in enumerate(("first", "second")):
+        plain = tiny_engine().model
+        torch.manual_seed(seed)
+        config = peft.LoraConfig(
+            r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
+        )
+        model: Any = peft.get_peft_model(plain, config)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data *= 8
+        model.save_pretrained(root / name)
+        found[name] = root / name
+    return found

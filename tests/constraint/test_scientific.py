@@ -196,7 +196,7 @@ def test_a_number_of_one_value_keeps_its_digits() -> None:
 def test_a_set_of_no_number_has_no_spelling(
     low: tuple[str, bool], high: tuple[str, bool], step: str, avoid: tuple[str, ...]
 ) -> None:
-    ends = (Bound(Decimal(value), closed) for value, closed in (low, high))
-    numbers = NumberSet(*ends, Fraction(step), frozenset(map(Fraction, avoid)))
+    first, last = (Bound(Decimal(value), closed) for value, closed in (low, high))
+    numbers = NumberSet(first, last, Fraction(step), frozenset(map(Fraction, avoid)))
     terms = Terms()
     assert Scientific(terms, numbers, 64).term() == terms.EMPTY

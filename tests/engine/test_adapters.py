@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from tiny import tiny_engine
+from tiny import tiny_adapters, tiny_engine
 
 from lockstitch import Engine
 from lockstitch.schemas.errors import ModelUnavailableError, ValidationError
@@ -23,22 +22,7 @@ RECORD = {"type": "json", "value": {"type": "object", "additionalProperties": {"
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two adapters of the tiny model, far from doing nothing."""
-    root = tmp_path_factory.mktemp("adapters")
-    found = {}
-    for seed, name in enumerate(("first", "second")):
-        plain = tiny_engine().model
-        torch.manual_seed(seed)
-        config = peft.LoraConfig(
-            r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
-        )
-        model = peft.get_peft_model(plain, config)
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.data *= 8
-        model.save_pretrained(root / name)
-        found[name] = root / name
-    return found
+    return tiny_adapters(tmp_path_factory.mktemp("adapters"))
 
 
 @pytest.fixture(scope="module")

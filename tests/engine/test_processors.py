@@ -32,7 +32,7 @@ def rows(width: int, count: int = 20) -> torch.Tensor:
     return torch.randn(count, width, generator=torch.Generator().manual_seed(width)) * 3
 
 
-def test_repetition_penalty_vector() -> None:
+def test_case_10_repetition_penalty_vector() -> None:
     found = torch.log_softmax(processors.repetition_penalty(Z, COUNTS > 0, 1.5), -1)
     expected = [-0.910943, -3.744277, -1.744277, -1.244277, -5.244277, -2.244277]
     assert found.tolist() == pytest.approx(expected, abs=1e-5)
@@ -42,7 +42,7 @@ def test_repetition_penalty_vector() -> None:
     ("penalty", "expected"),
     [(1.0, [1.75, -1.25, 0.5, 1.0, -3.0, 0.0]), (-1.0, [2.25, -0.75, 0.5, 2.0, -3.0, 0.0])],
 )
-def test_frequency_penalty_vector(penalty: float, expected: list[float]) -> None:
+def test_case_10_frequency_penalty_vector(penalty: float, expected: list[float]) -> None:
     assert processors.frequency_penalty(Z, COUNTS, penalty).tolist() == expected
 
 
@@ -50,14 +50,14 @@ def test_frequency_penalty_vector(penalty: float, expected: list[float]) -> None
     ("mass", "expected"),
     [(0.1, {0}), (0.5, {0, 3}), (0.9, {0, 2, 3}), (0.99, {0, 1, 2, 3, 5}), (1.0, set(range(6)))],
 )
-def test_top_p_vector(mass: float, expected: set[int]) -> None:
+def test_case_10_top_p_vector(mass: float, expected: set[int]) -> None:
     assert kept(processors.top_p(Z, mass)) == expected
 
 
 @pytest.mark.parametrize(
     ("mass", "expected"), [(0.1, {3}), (0.5, {0, 3}), (0.9, {0, 2, 3}), (1.0, set(range(6)))]
 )
-def test_typical_p_vector(mass: float, expected: set[int]) -> None:
+def test_case_10_typical_p_vector(mass: float, expected: set[int]) -> None:
     assert kept(processors.typical_p(Z, mass)) == expected
 
 
@@ -137,7 +137,7 @@ def test_wild_penalties_stay_numbers() -> None:
     ("previous", "expected"),
     [(0, [4, 1, 7, 5, 3]), (1, [8, 5, 7, 0, 2]), (7, [9, 0, 2, 7, 6]), (50256, [3, 9, 1, 4, 8])],
 )
-def test_green_list_vectors(previous: int, expected: list[int]) -> None:
+def test_case_10_green_list_vectors(previous: int, expected: list[int]) -> None:
     assert green_list(previous, 10, CPU).tolist() == expected
     assert len(green_list(previous, 11, CPU)) == 5
 

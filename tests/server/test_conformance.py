@@ -299,7 +299,7 @@ def test_case_34_a_bad_regex_harms_nobody(ask: Any, http: httpx.Client) -> None:
         assert [answer.result().status_code for answer in refused] == [422, 422]
 
 
-def test_case_35_to_37_response_formats(http: httpx.Client) -> None:
+def test_case_35_and_36_response_formats(http: httpx.Client) -> None:
     said = set()
     for response_format in (
         {"type": "json_object", "value": SCHEMA},

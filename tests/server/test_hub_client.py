@@ -95,7 +95,7 @@ def test_a_regex_grammar(client: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_refusals_are_validation_errors(
+def test_case_20_refusals_are_validation_errors(
     chat_client: Any, values: dict[str, Any], stream: bool
 ) -> None:
     with pytest.raises(errors.ValidationError):
@@ -131,7 +131,7 @@ def test_the_async_client(base_url: str, chat_client: Any) -> None:
     assert len(pieces) == 5
 
 
-def test_chat_with_a_schema(chat_client: Any) -> None:
+def test_case_43_chat_with_a_schema(chat_client: Any) -> None:
     answer = chat_client.chat_completion(
         SAY,
         max_tokens=100,
@@ -159,6 +159,6 @@ def test_chat_tools(chat_client: Any) -> None:
     assert answer.choices[0].finish_reason == "tool_calls"
 
 
-def test_chat_errors(chat_client: Any) -> None:
+def test_case_43_chat_errors(chat_client: Any) -> None:
     with pytest.raises(errors.HfHubHTTPError, match="422"):
         chat_client.chat_completion(SAY, response_format={"type": "regex", "value": "(a"})

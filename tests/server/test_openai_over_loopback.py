@@ -36,7 +36,7 @@ def client(base_url: str) -> Any:
         yield made
 
 
-def test_completions(client: Any) -> None:
+def test_case_41_completions(client: Any) -> None:
     answer = client.completions.create(model="m", prompt="the quick", max_tokens=5, temperature=0)
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage.completion_tokens == 5
@@ -76,7 +76,7 @@ def test_logprobs(client: Any) -> None:
         assert len(token.top_logprobs) >= 2
 
 
-def test_parse_a_model(client: Any) -> None:
+def test_case_43_parse_a_model(client: Any) -> None:
     answer = client.chat.completions.parse(
         model="m", messages=SAY, response_format=Person, max_tokens=120, seed=4
     )
@@ -90,7 +90,7 @@ def test_a_parse_that_is_cut_says_so(client: Any) -> None:
         client.chat.completions.parse(model="m", messages=SAY, response_format=Person, max_tokens=3)
 
 
-def test_stream_a_model(client: Any) -> None:
+def test_case_43_stream_a_model(client: Any) -> None:
     with client.chat.completions.stream(
         model="m", messages=SAY, response_format=Person, max_tokens=120, seed=4
     ) as stream:
@@ -134,7 +134,7 @@ def test_response_formats(client: Any, response_format: dict[str, Any]) -> None:
         ({"type": "function", "function": {"name": "map"}}, {"map"}),
     ],
 )
-def test_tools(client: Any, choice: object, names: set[str]) -> None:
+def test_case_38_tools(client: Any, choice: object, names: set[str]) -> None:
     asked = {"model": "m", "messages": SAY, "tools": TOOLS, "tool_choice": choice, "seed": 2}
     answer = client.chat.completions.create(**asked, max_tokens=120)
     (call,) = answer.choices[0].message.tool_calls
@@ -154,7 +154,7 @@ def test_tools(client: Any, choice: object, names: set[str]) -> None:
     assert final.choices[0].finish_reason == "tool_calls"
 
 
-def test_tools_may_be_left_alone(client: Any) -> None:
+def test_case_38_tools_may_be_left_alone(client: Any) -> None:
     seen = set()
     for seed in range(12):
         answer = client.chat.completions.create(
@@ -170,7 +170,7 @@ def test_tools_may_be_left_alone(client: Any) -> None:
     assert none.choices[0].message.tool_calls is None
 
 
-def test_a_tool_reply_goes_back(client: Any) -> None:
+def test_case_39_a_tool_reply_goes_back(client: Any) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "map", "arguments": "{}"}}
     messages = [
         *SAY,
@@ -182,7 +182,7 @@ def test_a_tool_reply_goes_back(client: Any) -> None:
 
 
 @pytest.mark.parametrize("include", [True, False, None])
-def test_usage_of_a_stream(client: Any, include: bool | None) -> None:
+def test_case_40_usage_of_a_stream(client: Any, include: bool | None) -> None:
     options = {} if include is None else {"stream_options": {"include_usage": include}}
     chunks = list(
         client.chat.completions.create(

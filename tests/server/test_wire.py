@@ -148,7 +148,7 @@ def test_overload_is_answered_at_once(guarded: httpx.Client, path: str) -> None:
     assert answer.status_code == 200
 
 
-def test_headers(http: httpx.Client) -> None:
+def test_case_45_headers(http: httpx.Client) -> None:
     body = {"inputs": "the 🐲", "parameters": {"max_new_tokens": 4}}
     answer = http.post("/generate", json=body, headers={"x-request-id": "mine"})
     headers = answer.headers
@@ -247,7 +247,9 @@ def test_a_refused_stream_is_no_stream(http: httpx.Client) -> None:
         conforms(answer.json(), "Error")
 
 
-def test_a_client_that_hangs_up_frees_its_row(http: httpx.Client, served: AsyncEngine) -> None:
+def test_case_23_a_client_that_hangs_up_frees_its_row(
+    http: httpx.Client, served: AsyncEngine
+) -> None:
     url = http.base_url
     body = json.dumps({"inputs": "x", "parameters": {"do_sample": True, "seed": 9}}).encode()
     for path in (b"/generate", b"/generate_stream"):
@@ -306,7 +308,7 @@ def test_metrics_add_up(http: httpx.Client) -> None:
     assert {"tgi_batch_current_size", "tgi_batch_current_tokens"} <= after.keys()
 
 
-def test_information(http: httpx.Client) -> None:
+def test_case_45_information(http: httpx.Client) -> None:
     told = http.get("/info").json()
     assert told["max_total_tokens"] == 2048
     assert told["max_best_of"] == 3
@@ -318,7 +320,7 @@ def test_information(http: httpx.Client) -> None:
     assert "/generate" in document["paths"]
 
 
-def test_tokens_have_byte_offsets(http: httpx.Client) -> None:
+def test_case_45_tokens_have_byte_offsets(http: httpx.Client) -> None:
     text = "naïve 🐲 the"
     for token in http.post("/tokenize", json={"inputs": text}).json():
         assert text.encode()[token["start"] : token["stop"]].decode() == token["text"]
