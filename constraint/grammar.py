@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from ..schemas.errors import InvalidGrammarError, UnsatisfiableGrammarError
+from ..schemas.errors import GrammarError, InvalidGrammarError, UnsatisfiableGrammarError
 from ..schemas.grammar import JsonGrammar, parse_grammar
-from .language.describe import REGEX_WORDS, describe
+from .language.describe import REGEX_WORDS, describe, shortened
 from .language.json_language import JsonLanguage
 from .language.productivity import Productivity
 from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
-from .schema.dialects import Draft
+from .schema.contradiction import contradicting
+from .schema.dialects import Dialect, Draft
 from .schema.documents import Documents
 from .schema.graph import SchemaGraph
 from .schema.keywords import Status, read_place
@@ -32,6 +34,8 @@ from .text.numbers import NumberText
 from .text.style import TextStyle
 
 FUEL = 2_000_000  # steps; some seconds
+NOTHING_LEFT = "no value is allowed here; the keywords leave nothing or contradict each other"
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +144,17 @@ def compile_grammar(
     if parsed is None:
         raise InvalidGrammarError('a grammar of type "text" constrains nothing; leave it out')
     if isinstance(parsed, JsonGrammar):
-        style = style or TextStyle()
-        terms = Terms(fuel=fuel)
-        return _compile_json(terms, parsed.schema, style, registry, assert_format=assert_format)
+        read = partial(
+            _compile_json,
+            style=style or TextStyle(),
+            registry=registry,
+            assert_format=assert_format,
+        )
+        try:
+            return read(Terms(fuel=fuel), parsed.schema)
+        except UnsatisfiableGrammarError as error:
+            dialect = SchemaSource(parsed.schema, registry).root.resource.dialect
+            raise _explained(error, parsed.schema, dialect, read, fuel // 4) from None
     return _compile_regex(Terms(fuel=fuel), parsed.pattern)
 
 
@@ -156,9 +168,9 @@ def _compile_regex(terms: Terms, pattern: str) -> Grammar:
 def _compile_json(
     terms: Terms,
     schema: object,
+    *,
     style: TextStyle,
     registry: Documents | None,
-    *,
     assert_format: bool,
 ) -> Grammar:
     text = JsonText(terms, style)
@@ -200,7 +212,44 @@ def _unsatisfiable(
         pointers = tuple(dict.fromkeys((*pointers, *(p for found in items for p in found))))
         reason = f"uniqueItems: fewer different items exist than the {short[0].low} required here"
     elif bare or not productive.endless(empty):
-        reason = "no value is allowed here; the keywords leave nothing or contradict each other"
+        reason = NOTHING_LEFT
     else:
         reason = "every value would have to contain another value of the same schema, without end"
     return UnsatisfiableGrammarError(reason, pointer=pointers[0], pointers=pointers)
+
+
+def _explained(
+    error: UnsatisfiableGrammarError,
+    schema: object,
+    dialect: Dialect,
+    read: Callable[[Terms, object], Grammar],
+    fuel: int,
+) -> UnsatisfiableGrammarError:
+    """Return the error with the keywords that contradict each other, if they can be found."""
+    if error.reason != NOTHING_LEFT:
+        return error
+    left = fuel
+
+    def is_void(changed: object) -> bool:
+        nonlocal left
+        terms = Terms(fuel=left)
+        try:
+            read(terms, changed)
+        except UnsatisfiableGrammarError:
+            return True
+        except GrammarError:  # such a change says nothing: a reference leads nowhere, for one
+            return False
+        finally:
+            left = max(
+                left - len(terms), 0
+            )  # the terms that were made; a whole grammar has no fuel
+        return False
+
+    found = contradicting(schema, dialect, is_void)
+    if not found or not left:
+        return error
+    named = shortened(list(found), " and ", most=MOST_NAMED)
+    plural = len(found) > 1
+    verb = "leave no value together; change one of them" if plural else "leaves no value; change it"
+    reason = f"no value is allowed here: {named} {verb}"
+    return UnsatisfiableGrammarError(reason, pointer=error.pointer, pointers=found)

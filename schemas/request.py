@@ -96,7 +96,7 @@ def check_length(input_length: int, max_new_tokens: int | None, limits: Limits) 
             "max_new_tokens",
         )
     if most is not None and input_length > most:
-        refuse(f"prompt has {input_length} tokens, limit {most}", "inputs")
+        refuse(f"prompt has {input_length} tokens, limit {most} (equality is allowed)", "inputs")
     if max_new_tokens is not None:
         return max_new_tokens
     if total is None:

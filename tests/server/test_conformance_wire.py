@@ -55,7 +55,8 @@ def test_case_23_silence_is_filled() -> None:
 
         found = []
         async for frame in event_response(slow(), 0.001, {}).body_iterator:
-            found.append(bytes(frame))
+            assert isinstance(frame, bytes)
+            found.append(frame)
             if len(found) == 3:
                 gate.set()
         return found
