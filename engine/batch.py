@@ -2,7 +2,8 @@
 
 A step decodes one token for every row that runs, and takes one chunk of waiting prompts through
 the model. Short prompts share a chunk, a long one takes several steps, so rows that run wait for
-at most one chunk between two tokens. A prompt that is done joins the rows that run.
+at most one chunk between two tokens; where the model can be called with packed tokens, both are one
+call. A prompt that is done joins the rows that run.
 
 The KV cache is bounded: a row is let in only if the rectangle of all rows by the longest of them,
 at its full length, fits. So no row can run out of room later; the others wait, in order.
@@ -17,17 +18,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from transformers import PreTrainedModel
 
 from ..schemas.errors import GenerationError, LockstitchError, ValidationError
-from .forward import Rows
+from .forward import Rows, append_together
 from .sampler import Choice, Row, choose
 from .sequence import RunningSequence
 
 T = TypeVar("T")
+Runs: TypeAlias = list[Sequence[int]]
 PASS_COLUMNS = {"cpu": 24, "cuda": 512}  # tokens that cost as much as a pass through the weights
 CHUNK = 512  # prompt tokens in one step, padding included where there is any
 LOGPROB_CHUNK = 128  # where the logits of every prompt token are needed
@@ -42,6 +44,11 @@ class Group:
     prompt: Sequence[int] = ()
     done: int = 0
     logprobs: list[float | None] = field(default_factory=lambda: [None])
+
+    @property
+    def tells_prompt(self) -> bool:
+        """Whether the log-probabilities of the prompt are wanted; such a row is alone."""
+        return any(run.wants_prefill for run in self.runs)
 
 
 class Batch:
@@ -117,11 +124,16 @@ class Batch:
     def step(self) -> list[RunningSequence]:
         """Do one step; return the sequences that got a token or ended."""
         self._begin_prefill()
-        parts = [(group, self._decode(group)) for group in self._groups]
-        parts += self._prefill_step()
-        ready = [(group, logits) for group, logits in parts if logits is not None]
-        accepted = _accept(ready)
-        self._settle([group for group, _ in ready])
+        calls = [(group, self._next_tokens(group)) for group in self._groups]
+        prefill = self._prefill
+        if prefill is None or prefill.tells_prompt:
+            parts = self._run(calls)
+            parts += [] if prefill is None else self._prefill_with_logprobs(prefill)
+        else:
+            parts = self._run([*calls, (prefill, self._next_chunk(prefill))])
+            parts = [part for part in parts if part[0] is not prefill or self._is_through(prefill)]
+        accepted = _accept(parts)
+        self._settle([group for group, _ in parts])
         over, self._over = self._over, []
         return over + accepted
 
@@ -158,20 +170,40 @@ class Batch:
             if not shares:
                 return
 
-    def _decode(self, group: Group) -> torch.Tensor | None:
-        """Show each row its next tokens: the one that was chosen, and what the grammar forced."""
+    def _next_tokens(self, group: Group) -> Runs:
+        """Take each row's next tokens: the one that was chosen, and what the grammar forced."""
         pending = [run.pending for run in group.runs]
         if group.rows.packs:
             width = widest(pending, CHUNK)
         else:
             width = best_width(pending, self._pass_columns)
-        return self._append(group, width)
+        return [run.take_pending(width) for run in group.runs]
 
-    def _append(self, group: Group, width: int | None = None) -> torch.Tensor | None:
-        runs = group.runs
-        return self._forward(
-            group, lambda: group.rows.append([run.take_pending(width) for run in runs])
-        )
+    def _next_chunk(self, group: Group) -> Runs:
+        """Take the next chunk of prompts; those that share one are taken whole."""
+        if len(group.runs) > 1:
+            return [run.take_pending() for run in group.runs]
+        part = group.prompt[group.done : group.done + CHUNK]
+        group.done += len(part)
+        return [part]
+
+    def _is_through(self, prefill: Group) -> bool:
+        """Whether the prompts have been seen; then they are no prefill any more."""
+        if prefill.done < len(prefill.prompt):
+            return False
+        self._prefill = None
+        return True
+
+    def _run(self, calls: Sequence[tuple[Group, Runs]]) -> list[tuple[Group, torch.Tensor]]:
+        """Show some groups their tokens, in one call if they pack; those that fail are left out."""
+        if len(calls) > 1 and self._packs:
+            try:
+                found = append_together([(group.rows, runs) for group, runs in calls])
+                return [(group, own) for (group, _), own in zip(calls, found, strict=True)]
+            except GenerationError:
+                pass  # nothing has changed; alone, those that are not at fault do not fail
+        parts = [(group, self._forward(group, partial(group.rows.append, r))) for group, r in calls]
+        return [(group, logits) for group, logits in parts if logits is not None]
 
     def _forward(self, group: Group, work: Callable[[], torch.Tensor]) -> torch.Tensor | None:
         """Run the model for a group; what it fails with ends all of its rows, and only these."""
@@ -182,46 +214,33 @@ class Batch:
                 run.fail(error)
             self._over += group.runs
             group.runs = []
+            self._prefill = None if self._prefill is group else self._prefill
             return None
 
-    def _prefill_step(self) -> list[tuple[Group, torch.Tensor | None]]:
-        """Take one chunk through the model; return the group once its prompts are through."""
-        group = self._prefill
-        if group is None:
-            return []
-        logits = self._prefill_chunk(group)
-        if logits is None and group.runs:
-            return []
-        self._prefill = None
-        return [(group, logits)]
-
-    def _prefill_chunk(self, group: Group) -> torch.Tensor | None:
-        """Take the next chunk of prompts through the model; logits only after the last one."""
-        if len(group.runs) > 1:
-            return self._append(group)
-        run = group.runs[0]
-        size = LOGPROB_CHUNK if run.wants_prefill else CHUNK
-        part = group.prompt[group.done : group.done + size]
+    def _prefill_with_logprobs(self, group: Group) -> list[tuple[Group, torch.Tensor]]:
+        """Take a chunk of a prompt that is told of; return the group once it is through."""
+        (run,) = group.runs
+        part = group.prompt[group.done : group.done + LOGPROB_CHUNK]
         group.done += len(part)
         whole = group.done == len(group.prompt)
-        if not run.wants_prefill:
-            logits = self._forward(group, lambda: group.rows.append([part]))
-            return logits if whole else None
         following = None if whole else group.prompt[group.done]
         logits = self._forward(group, lambda: self._with_logprobs(group, part, following))
-        return self._begin_text(group, run, logits) if whole and logits is not None else None
+        if logits is None or not whole:
+            return []
+        self._prefill = None
+        return self._begin_text(group, run, logits)
 
     def _begin_text(
         self, group: Group, run: RunningSequence, logits: torch.Tensor
-    ) -> torch.Tensor | None:
+    ) -> list[tuple[Group, torch.Tensor]]:
         """Tell a row of its prompt; its text may begin with something that the grammar forces."""
         run.tell_prefill(group.logprobs)
         _guarded(run, run.append_forced)
         if run.ended:
             self._over.append(run)
             group.runs = []
-            return None
-        return self._append(group) if run.pending else logits
+            return []
+        return self._run([(group, [run.take_pending()])]) if run.pending else [(group, logits)]
 
     def _with_logprobs(
         self, group: Group, part: Sequence[int], following: int | None

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from ..schemas.errors import GenerationError
 from .kv_cache import new_cache
-from .packing import Packing, causal_mask, packed, packing, packs
+from .packing import PackedCache, Packing, Part, packing, packs
 
 MOST_GAPS = 64  # columns, beside a quarter of the longest row
 
@@ -58,6 +58,8 @@ class Rows:
         Raises GenerationError for what the model fails with; the rows are lost then.
         """
         self._close_gaps()
+        if self.packs and len({len(run) for run in runs}) > 1:
+            return append_together([(self, runs)])[0]
         return self._append(runs, keep=1)[:, -1]
 
     @torch.no_grad()
@@ -76,55 +78,48 @@ class Rows:
         return logits[-1:], [value if math.isfinite(value) else None for value in found]
 
     def _append(self, runs: Sequence[Sequence[int]], *, keep: int) -> torch.Tensor:
+        before, new = self._lengths, self._add_columns(runs)
+        ids = [[0] * (new.shape[1] - len(run)) + list(run) for run in runs]
+        starts = torch.tensor(before, device=new.device).unsqueeze(-1)
+        positions = (starts + new.cumsum(-1) - 1).clamp(min=0)
+        options = {} if self.adapters is None else {"adapter_names": self.adapters}
+        return _logits(
+            self._model,
+            input_ids=torch.tensor(ids, device=new.device),
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            logits_to_keep=keep,
+            **options,
+        )
+
+    def _add_columns(self, runs: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Make room for a run of each row; return the new columns, 1 where there is a token."""
         width = max(map(len, runs))
         gaps = [width - len(run) for run in runs]
-        device = self._mask.device
-        new = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=device)
-        before, self._mask = self._lengths, torch.cat([self._mask, new], -1)
-        self._lengths = [n + len(run) for n, run in zip(before, runs, strict=True)]
-        if self.packs and any(gaps):
-            return self._run_packed(runs, before)
-        ids = [[0] * gap + list(run) for gap, run in zip(gaps, runs, strict=True)]
-        starts = torch.tensor(before, device=device).unsqueeze(-1)
-        positions = (starts + new.cumsum(-1) - 1).clamp(min=0)
-        return self._run(torch.tensor(ids, device=device), positions, keep)
+        new = torch.tensor(
+            [[0] * gap + [1] * (width - gap) for gap in gaps], device=self._mask.device
+        )
+        self._mask = torch.cat([self._mask, new], -1)
+        self._lengths = [n + len(run) for n, run in zip(self._lengths, runs, strict=True)]
+        return new
 
-    def _run_packed(self, runs: Sequence[Sequence[int]], before: list[int]) -> torch.Tensor:
-        """Run the model on runs that follow `before` tokens; logits (rows, 1, V) after the last."""
-        device = self._mask.device
-        lengths = [len(run) for run in runs]
-        ids = [token for run in runs for token in run]
-        positions = [
-            n + i for n, length in zip(before, lengths, strict=True) for i in range(length)
-        ]
-        found = Packing(lengths, causal_mask(self._mask, max(lengths)))
-        with packing(self._model, found):
-            logits = self._run(
-                torch.tensor([ids], device=device),
-                torch.tensor([positions], device=device),
-                found.last,
-            )
-        return logits.transpose(0, 1)
+    def part(self, runs: Sequence[Sequence[int]]) -> tuple[Part, list[int]]:
+        """Make room for a run of each row; return their part of a packed call, and positions."""
+        self._close_gaps()
+        before = self._lengths
+        self._add_columns(runs)
+        pairs = zip(before, runs, strict=True)
+        positions = [start + i for start, run in pairs for i in range(len(run))]
+        return Part(self._layers, [len(run) for run in runs], self._mask), positions
 
-    def _run(
-        self, ids: torch.Tensor, positions: torch.Tensor, keep: int | torch.Tensor
-    ) -> torch.Tensor:
-        model: Any = self._model
-        options = {} if self.adapters is None else {"adapter_names": self.adapters}
-        try:
-            logits: torch.Tensor = model(
-                input_ids=ids,
-                attention_mask=self._mask if packed() is None else None,
-                position_ids=positions,
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=keep,
-                **options,
-            ).logits
-            return logits.float()
-        except RuntimeError as error:  # torch's own errors, OutOfMemoryError among them
-            reason = str(error).partition("\n")[0]
-            raise GenerationError(f"Request failed during generation: {reason}") from error
+    def take_back(self, runs: Sequence[Sequence[int]]) -> None:
+        """Forget runs that were laid out for a packed call that failed."""
+        columns = self.columns - max(map(len, runs))
+        self._mask = self._mask[:, :columns]
+        self._lengths = [n - len(run) for n, run in zip(self._lengths, runs, strict=True)]
+        for layer in self._layers:
+            layer.cut(columns)
 
     @torch.no_grad()
     def keep(self, rows: Sequence[int]) -> None:
@@ -164,3 +159,44 @@ class Rows:
         for layer in self._layers:
             layer.take_columns(order)
         self._mask = self._mask.gather(1, order)
+
+
+@torch.no_grad()
+def append_together(
+    batches: Sequence[tuple[Rows, Sequence[Sequence[int]]]],
+) -> list[torch.Tensor]:
+    """Append a run to each row of some batches that pack, in one call; return the logits of each.
+
+    Raises GenerationError for what the model fails with; the rows are then what they were before.
+    """
+    model = batches[0][0]._model
+    found = [rows.part(runs) for rows, runs in batches]
+    ids = [token for _, runs in batches for run in runs for token in run]
+    positions = [position for _, own in found for position in own]
+    call = Packing([part for part, _ in found])
+    try:
+        with packing(model, call):
+            logits = _logits(
+                model,
+                input_ids=torch.tensor([ids], device=call.last.device),
+                attention_mask=None,
+                position_ids=torch.tensor([positions], device=call.last.device),
+                past_key_values=PackedCache(call),
+                logits_to_keep=call.last,
+            )[0]
+    except GenerationError:
+        for rows, runs in batches:
+            rows.take_back(runs)
+        raise
+    sizes = [len(rows) for rows, _ in batches]
+    return list(torch.split(logits, sizes))
+
+
+def _logits(model: Any, **inputs: Any) -> torch.Tensor:
+    """Call the model; raises GenerationError for torch's own errors (OutOfMemoryError is one)."""
+    try:
+        logits: torch.Tensor = model(use_cache=True, **inputs).logits
+        return logits.float()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise GenerationError(f"Request failed during generation: {reason}") from error

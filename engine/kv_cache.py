@@ -17,8 +17,6 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from .packing import packed
-
 LEAST_ROOM = 64
 
 
@@ -52,6 +50,10 @@ class Buffer:
         assert self._data is not None
         return self._data[:, :, : self._used]
 
+    def cut(self, columns: int) -> None:
+        """Forget all but the first columns."""
+        self._used = min(self._used, columns)
+
     def replace(self, data: torch.Tensor) -> torch.Tensor:
         """Hold another tensor from now on."""
         self._data, self._used = data, data.shape[-2]
@@ -68,9 +70,13 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append keys and values, by row if they come packed; return all of them."""
-        if (found := packed()) is not None:
-            key_states, value_states = found.unpack(key_states), found.unpack(value_states)
+        """Append keys and values; return all of them."""
+        return self.append(key_states, value_states)
+
+    def append(
+        self, key_states: torch.Tensor, value_states: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append keys and values (rows, heads, new columns, head size); return all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         keys, values = self._buffers
@@ -78,7 +84,8 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         return self.keys, self.values
 
     @property
-    def _views(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def views(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """All keys and all values."""
         keys, values = self._buffers
         return keys.view, values.view
 
@@ -86,14 +93,19 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self.keys = self._buffers[0].replace(keys)
         self.values = self._buffers[1].replace(values)
 
+    def cut(self, columns: int) -> None:
+        """Forget all but the first columns; one that a failed call never came to has no more."""
+        for buffer in self._buffers:
+            buffer.cut(columns)
+
     def take_rows(self, index: torch.Tensor) -> None:
         """Keep the rows of `index`, in its order."""
-        keys, values = self._views
+        keys, values = self.views
         self._replace(keys[index], values[index])
 
     def take_columns(self, index: torch.Tensor) -> None:
         """Keep, for each row, the columns of its row of `index` (rows, columns)."""
-        keys, values = self._views
+        keys, values = self.views
         where = index[:, None, :, None]
         self._replace(
             keys.gather(2, where.expand(-1, keys.shape[1], -1, keys.shape[3])),
@@ -102,7 +114,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def stack(self, below: GrowingLayer) -> None:
         """Put the rows of another layer below these, both padded on the left to equal columns."""
-        views = zip(self._views, below._views, strict=True)
+        views = zip(self.views, below.views, strict=True)
         keys, values = (_stacked(above, under) for above, under in views)
         self._replace(keys, values)
 

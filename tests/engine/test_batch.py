@@ -160,16 +160,24 @@ def test_the_cache_is_bounded_and_the_others_wait(engine: Engine) -> None:
 
 
 def test_a_failing_model_ends_its_rows_and_not_the_batch(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    append = Rows.append
+    run = type(engine.model.lm_head).forward
+    tokens: list[int] = []
+    embed = engine.model.get_input_embeddings()
 
-    def failing(self: Rows, runs: Any) -> torch.Tensor:
-        if any(len(run) > 30 for run in runs):
-            raise GenerationError("Request failed during generation: out of memory")
-        return append(self, runs)
+    def counted(module: Any, inputs: Any) -> None:
+        tokens[:] = [inputs[0].numel()]
 
-    monkeypatch.setattr(Rows, "append", failing)
+    def failing(self: Any, hidden: torch.Tensor) -> torch.Tensor:
+        if tokens[0] > 30:
+            raise RuntimeError("out of memory")  # with keys and values of every layer stored
+        logits: torch.Tensor = run(self, hidden)
+        return logits
+
+    handle = embed.register_forward_pre_hook(counted)
+    request.addfinalizer(handle.remove)
+    monkeypatch.setattr(type(engine.model.lm_head), "forward", failing)
     parameters = GenerateParameters(max_new_tokens=20, do_sample=True, seed=1)
     good, bad = (
         engine.preparation.sequences(GenerateRequest(inputs=text, parameters=parameters))[0]
@@ -184,6 +192,10 @@ def test_a_failing_model_ends_its_rows_and_not_the_batch(
     assert not bad.tokens
     assert good.error is None
     assert good.finish_reason is not None
+    again = engine.preparation.sequences(GenerateRequest(inputs="the ", parameters=parameters))[0]
+    batch.add(again)
+    drain(batch)
+    assert again.tokens == good.tokens  # which had shared the call that failed
 
 
 def test_a_model_with_sliding_windows_keeps_each_row_to_itself() -> None:

@@ -14,7 +14,7 @@ from schema_maker import SchemaMaker
 from small_vocabulary import small_vocabulary
 
 from lockstitch import Engine, TokenFSM, compile_grammar
-from lockstitch.engine.forward import Rows
+from lockstitch.engine import forward
 from lockstitch.schemas.errors import GrammarError, InfeasibleBudgetError
 
 Bias = Callable[[torch.Tensor], None]
@@ -47,14 +47,14 @@ def stubborn(
         if request.param == "never closes"
         else wishes(engine, b" \n\t", 100)
     )
-    run = Rows._run
+    run = forward._logits
 
-    def biased(self: Rows, *args: Any) -> torch.Tensor:
-        logits = run(self, *args)
+    def biased(model: Any, **inputs: Any) -> torch.Tensor:
+        logits: torch.Tensor = run(model, **inputs)
         bias(logits)
         return logits
 
-    monkeypatch.setattr(Rows, "_run", biased)
+    monkeypatch.setattr(forward, "_logits", biased)
     return engine
 
 

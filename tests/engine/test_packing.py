@@ -21,8 +21,8 @@ from transformers import (
 )
 
 from lockstitch.engine.batch import Batch
-from lockstitch.engine.forward import Rows
-from lockstitch.engine.packing import NAME, Packing, causal_mask, packed, packs
+from lockstitch.engine.forward import Rows, append_together
+from lockstitch.engine.packing import NAME, Packing, Part, packed, packs
 
 SIZES: dict[str, Any] = {
     "vocab_size": 200,
@@ -62,9 +62,9 @@ def test_packed_rows_compute_what_each_computes_alone(
     calls: list[int] = []
     plain = Packing.__init__
 
-    def counted(self: Packing, lengths: Any, mask: Any) -> None:
-        calls.append(sum(lengths))
-        plain(self, lengths, mask)
+    def counted(self: Packing, parts: Any) -> None:
+        calls.append(len(parts))
+        plain(self, parts)
 
     monkeypatch.setattr(Packing, "__init__", counted)
     rows = Rows(model, 5)
@@ -98,16 +98,35 @@ def test_rows_that_were_packed_join_others(model: PreTrainedModel) -> None:
         torch.testing.assert_close(logits[index], row.append([more])[0], rtol=1e-4, atol=1e-5)
 
 
+def test_batches_share_a_call(model: PreTrainedModel) -> None:
+    rng = random.Random(2)
+    running, coming = Rows(model, 3), Rows(model, 2)
+    alone = [Rows(model, 1) for _ in range(5)]
+    first = drawn(rng, 3, 30)
+    running.append(first)
+    for row, run in zip(alone, first, strict=False):
+        row.append([run])
+    for _ in range(6):
+        runs = [*drawn(rng, 3, 4), *drawn(rng, 2, 50)]
+        above, below = append_together([(running, runs[:3]), (coming, runs[3:])])
+        each = torch.cat([row.append([run]) for row, run in zip(alone, runs, strict=True)])
+        torch.testing.assert_close(torch.cat([above, below]), each, rtol=1e-4, atol=1e-5)
+    running.join(coming)
+    last = drawn(rng, 5, 9)
+    each = torch.cat([row.append([run]) for row, run in zip(alone, last, strict=True)])
+    torch.testing.assert_close(running.append(last), each, rtol=1e-4, atol=1e-5)
+
+
 def test_tokens_come_back_where_they_were() -> None:
     known = torch.tensor([[1, 1, 1], [0, 0, 1], [0, 1, 1]])
-    found = Packing([3, 1, 2], causal_mask(known, 3))
+    part = Part([], [3, 1, 2], known)
     tokens = torch.arange(6 * 2 * 4.0).view(1, 2, 6, 4)
-    rows = found.unpack(tokens)
+    rows = part.unpack(tokens)
     assert rows.shape == (3, 2, 3, 4)
     assert rows[1, :, :2].abs().sum() == 0
-    assert torch.equal(found.pack(rows.transpose(1, 2)), tokens.transpose(1, 2))
-    assert found.last.tolist() == [2, 3, 5]
-    assert found.mask[2, 0].tolist() == [[False] * 3, [False, True, False], [False, True, True]]
+    assert torch.equal(part.pack(rows.transpose(1, 2)), tokens.transpose(1, 2))
+    assert part.mask[2, 0].tolist() == [[False] * 3, [False, True, False], [False, True, True]]
+    assert Packing([part, part]).last.tolist() == [2, 3, 5, 8, 9, 11]
 
 
 def test_models_that_choose_their_attention_otherwise_are_padded() -> None:
