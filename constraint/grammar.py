@@ -250,6 +250,6 @@ def _explained(
         return error
     named = shortened(list(found), " and ", most=MOST_NAMED)
     plural = len(found) > 1
-    verb = "contradict each other; change one of them" if plural else "leaves no value; change it"
+    verb = "contradict each other; change one of them" if plural else "leaves nothing; change it"
     reason = f"no value is allowed here: {named} {verb}"
     return UnsatisfiableGrammarError(reason, pointer=error.pointer, pointers=found)
