@@ -1,9 +1,10 @@
 """Throughput and time to first token of the server, beside its peers on the same model and prompts.
 
 `python benchmarks/serving.py [--requests 16] [--tokens 48] [--repeats 3]` starts `lockstitch serve`
-and `transformers serve` (with and without its continuous batching) on the default model, asks each
-the same prompts at once over HTTP, and runs `model.generate` on them as one static batch. What is
-compared runs interleaved, one after the other in each repeat; read the ratios, not the figures.
+and `transformers serve` (with and without its continuous batching) on the default model and asks
+each the same prompts at once over HTTP. In its own process, where no client needs the cores, it
+runs the engine and `model.generate` (one static batch) on them. What is compared runs interleaved,
+one after the other in each repeat; read the ratios, not the figures.
 Needs the extras `server` and `gguf`, and httpx.
 """
 
@@ -28,6 +29,8 @@ import httpx
 
 from lockstitch import Engine
 from lockstitch.engine.embedded import embedded_model_dir
+from lockstitch.schemas.parameters import GenerateParameters
+from lockstitch.schemas.request import GenerateRequest
 
 WORDS = ["invoice", "number", "of", "order", "from", "Berlin", "total", "amount", "shipping", "to"]
 ROWS = {  # long enough that the budget ends it
@@ -155,11 +158,20 @@ def newcomer(url: str, prompts: list[str], tokens: int) -> float:
     return asyncio.run(main())
 
 
+def in_process(engine: Engine, prompts: list[str], tokens: int) -> float:
+    """Return the tokens per second of the engine itself: no HTTP, no client on the same cores."""
+    parameters = GenerateParameters(max_new_tokens=tokens, details=True)
+    asked = [GenerateRequest(inputs=prompt, parameters=parameters) for prompt in prompts]
+    began = time.perf_counter()
+    answers = engine.generate_requests(asked)
+    seconds = time.perf_counter() - began
+    return sum(answer.details.generated_tokens for answer in answers if answer.details) / seconds
+
+
 class Generate:
     """`model.generate` on the prompts as one static batch, padded on the left."""
 
-    def __init__(self) -> None:
-        engine = Engine.from_pretrained()
+    def __init__(self, engine: Engine) -> None:
         self._model, self._tokenizer = engine.model, engine.tokenizer
         self._tokenizer.padding_side = "left"
         self._tokenizer.pad_token = self._tokenizer.pad_token or self._tokenizer.eos_token
@@ -194,7 +206,8 @@ def main() -> None:
     prompts = prompts_of(given.requests)
     bins = Path(sys.executable).parent
     theirs = (str(bins / "transformers"), "serve", MODEL, "--dtype", "float32", "--device", "cpu")
-    generate = Generate()
+    engine = Engine.from_pretrained()
+    generate = Generate(engine)
     rates: dict[str, list[float]] = {}
     firsts: dict[str, list[float]] = {}
     grammar = {"type": "json", "value": ROWS}
@@ -212,9 +225,13 @@ def main() -> None:
         for _, url, ask in servers:  # warm up
             at_once(url, ask, prompts[:2], 4)
         generate(prompts[:2], 4)
+        in_process(engine, prompts[:2], 4)
         for _ in range(given.repeats):
             rates.setdefault("model.generate, one static batch", []).append(
                 generate(prompts, given.tokens)
+            )
+            rates.setdefault("lockstitch, in process", []).append(
+                in_process(engine, prompts, given.tokens)
             )
             for name, url, ask in servers:
                 try:
@@ -236,10 +253,14 @@ def main() -> None:
         show(name, values, "tokens/s")
     for name, values in firsts.items():
         show(f"first token, {name}", values, "s")
-    mine = rates["lockstitch serve"]
-    for name in list(rates)[:1] + [name for name, *_ in servers[1:3]]:
-        ratios = [a / b for a, b in zip(mine, rates[name], strict=False)]  # some may have failed
-        show(f"lockstitch serve / {name}", ratios, "x")
+    static, own, *_ = rates
+    pairs = [
+        (own, static),
+        *(("lockstitch serve", n) for n in (static, *(s[0] for s in servers[1:3]))),
+    ]
+    for name, other in pairs:
+        ratios = [a / b for a, b in zip(rates[name], rates[other], strict=False)]  # some may fail
+        show(f"{name} / {other}", ratios, "x")
     free, bound = (rates[name] for name, *_ in servers[3:])
     ratios = [a / b for a, b in zip(bound, free, strict=True)]
     show("constrained / unconstrained", ratios, "x")
