@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
-import jsonschema
 import pytest
+from contract import OPENAI, PART, WHOLE, matches
 from loopback import serving
 from starlette.testclient import TestClient
 from tiny import tiny_engine
@@ -36,19 +35,6 @@ def base_url(served: AsyncEngine) -> Iterator[str]:
 
 
 # --- an application in this process, each answer of which is held against the contract -----------
-
-CONTRACT = json.loads(
-    resources.files("lockstitch.schemas").joinpath("text_generation.json").read_text()
-)
-OPENAI = ("/v1/chat/completions", "/v1/completions")
-WHOLE = {OPENAI[0]: "ChatCompletion", OPENAI[1]: "Completion"}
-PART = {OPENAI[0]: "ChatChunk", OPENAI[1]: "CompletionChunk"}
-
-
-def matches(kind: str, value: Any) -> None:
-    """Hold a value against one schema of the contract."""
-    schema = {"$ref": f"#/$defs/{kind}", "$defs": CONTRACT["$defs"]}
-    jsonschema.Draft202012Validator(schema).validate(value)
 
 
 def is_refusal(path: str, status: int, value: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from contract import Watched
 from tiny import tiny_adapters, tiny_engine
 
 from lockstitch.engine.async_engine import AsyncEngine
@@ -142,3 +143,18 @@ def test_every_case_has_a_test() -> None:
     text = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     names = re.findall(r"^def test_case_((?:\d\d_(?:and_|to_)?)+)", text, re.MULTILINE)
     assert {int(n) for name in names for n in re.findall(r"\d+", name)} == set(CASES)
+
+
+def test_a_wrong_answer_is_seen() -> None:
+    async def wrong(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"text": 1}'})
+
+    async def nothing(message: Any = None) -> None: ...
+
+    watched = Watched(wrong)
+    scope = {"type": "http", "method": "POST", "path": "/generate"}
+    asyncio.run(watched(scope, nothing, nothing))
+    assert watched.seen == 1
+    assert "generated_text" in watched.faults[0]

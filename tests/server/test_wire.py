@@ -7,21 +7,18 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from contract import CONTRACT, matches
 from loopback import serving
 from tiny import tiny_engine
 
-import lockstitch.schemas.wire_schema as wire_schema_module
 from lockstitch.engine.async_engine import AsyncEngine
 from lockstitch.engine.server.settings import Settings
 from lockstitch.schemas.parameters import Limits
 
-WIRE = json.loads(Path(wire_schema_module.__file__).with_name("text_generation.json").read_text())
 KEY = {"authorization": "Bearer Secret"}
 CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}
 PROTECTED = {
@@ -35,13 +32,6 @@ PROTECTED = {
     "/invocations": {"inputs": "x", "parameters": {"max_new_tokens": 1}},
     "/vertex": {"instances": [{"inputs": "x", "parameters": {"max_new_tokens": 1}}]},
 }
-
-
-def conforms(value: object, name: str) -> None:
-    """Check an answer against the published schema of its kind."""
-    schema = {"$ref": f"#/$defs/{name}", "$defs": WIRE["$defs"]}
-    errors = [error.message for error in Draft202012Validator(schema).iter_errors(value)]
-    assert not errors, errors
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +77,7 @@ def test_bodies_that_are_not_read(guarded: httpx.Client, path: str) -> None:
     def status(**what: Any) -> int:
         answer = guarded.post(path, **what)
         body = answer.json()
-        conforms(body, "OpenAiError" if path.startswith("/v1") else "Error")
+        matches("OpenAiError" if path.startswith("/v1") else "Error", body)
         assert body["error_type"] == "validation"
         return answer.status_code
 
@@ -108,7 +98,7 @@ def test_routes_that_are_not_there(http: httpx.Client) -> None:
     for method, path, status in (("POST", "/nope", 404), ("GET", "/generate", 405)):
         answer = http.request(method, path)
         assert answer.status_code == status
-        conforms(answer.json(), "Error")
+        matches("Error", answer.json())
 
 
 def test_server_switches(guarded: httpx.Client) -> None:
@@ -197,7 +187,7 @@ def test_frames(http: httpx.Client) -> None:
     events = [json.loads(frame.removeprefix("data: ")) for frame in frames]
     assert frames == ["data: " + json.dumps(e, separators=(",", ":")) for e in events]
     for event in events:
-        conforms(event, "StreamEvent")
+        matches("StreamEvent", event)
         assert list(event) == ["index", "token", "top_tokens", "generated_text", "details"]
     assert [event["index"] for event in events] == list(range(1, len(events) + 1))
     assert all(event["details"] is event["generated_text"] is None for event in events[:-1])
@@ -217,7 +207,7 @@ def test_chat_frames(http: httpx.Client) -> None:
     assert (done, rest) == ("data: [DONE]", "")
     chunks = [json.loads(frame.removeprefix("data: ")) for frame in frames]
     for chunk in chunks:
-        conforms(chunk, "ChatChunk")
+        matches("ChatChunk", chunk)
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["completion_tokens"] == 3
     assert chunks[-2]["choices"][0]["finish_reason"] == "length"
@@ -244,7 +234,7 @@ def test_a_refused_stream_is_no_stream(http: httpx.Client) -> None:
         answer = http.post(path, json=body)
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/json"
-        conforms(answer.json(), "Error")
+        matches("Error", answer.json())
 
 
 def test_case_23_a_client_that_hangs_up_frees_its_row(
@@ -316,7 +306,7 @@ def test_case_45_information(http: httpx.Client) -> None:
     wanted += " max_input_tokens validation_workers max_client_batch_size router version sha"
     assert {*wanted.split(), "docker_label"} <= told.keys()
     document = http.get("/api-doc/openapi.json").json()
-    assert document["components"]["schemas"].keys() >= WIRE["$defs"].keys()
+    assert document["components"]["schemas"].keys() >= CONTRACT["$defs"].keys()
     assert "/generate" in document["paths"]
 
 
