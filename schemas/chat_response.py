@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .errors import LockstitchError, ValidationError
-from .response import FinishReason, Token, _Wire, error_body
+from .response import FinishReason, Token, WireModel, error_body
 
 ChatFinish = Literal["stop", "length", "tool_calls"]
 CompletionFinish = Literal["stop", "length"]
@@ -44,7 +44,7 @@ class Envelope:
         }
 
 
-class Usage(_Wire):
+class Usage(WireModel):
     """Counts of tokens."""
 
     prompt_tokens: int = Field(ge=0)
@@ -59,7 +59,7 @@ class Usage(_Wire):
         )
 
 
-class _Reply(_Wire):
+class _Reply(WireModel):
     """The head of every reply."""
 
     id: str
@@ -68,7 +68,7 @@ class _Reply(_Wire):
     system_fingerprint: str
 
 
-class TopLogprob(_Wire):
+class TopLogprob(WireModel):
     """One of the likeliest tokens of a place; `bytes` is null, as characters span tokens."""
 
     token: str
@@ -91,7 +91,7 @@ def _finite(token: Token) -> float:
     return UNLIKELY if token.logprob is None else token.logprob
 
 
-class ChatLogprobs(_Wire):
+class ChatLogprobs(WireModel):
     """The generated tokens in their order, special ones included."""
 
     content: tuple[TokenLogprob, ...]
@@ -109,14 +109,14 @@ def token_logprob(token: Token, top: tuple[Token, ...]) -> TokenLogprob:
 # --- chat, as a whole ----------------------------------------------------------------------------
 
 
-class CalledWith(_Wire):
+class CalledWith(WireModel):
     """The name of a function and the JSON text of its arguments."""
 
     name: str
     arguments: str
 
 
-class ToolCall(_Wire):
+class ToolCall(WireModel):
     """A call that the client is asked to make."""
 
     id: str
@@ -124,7 +124,7 @@ class ToolCall(_Wire):
     function: CalledWith
 
 
-class AssistantMessage(_Wire):
+class AssistantMessage(WireModel):
     """The answer; `content` is None where it is a call."""
 
     role: Literal["assistant"] = "assistant"
@@ -136,7 +136,7 @@ class AssistantMessage(_Wire):
         return self._without(*([] if self.tool_calls else ["tool_calls"]))
 
 
-class ChatChoice(_Wire):
+class ChatChoice(WireModel):
     """The one answer to a chat request."""
 
     index: int = Field(ge=0)
@@ -156,7 +156,7 @@ class ChatCompletion(_Reply):
 # --- chat, as a stream ---------------------------------------------------------------------------
 
 
-class FunctionDelta(_Wire):
+class FunctionDelta(WireModel):
     """More of a call; `name` only at its start."""
 
     name: str | None = None
@@ -167,7 +167,7 @@ class FunctionDelta(_Wire):
         return self._without(*(["name"] if self.name is None else []))
 
 
-class ToolCallDelta(_Wire):
+class ToolCallDelta(WireModel):
     """More of the call at `index`; `id` and `type` only at its start."""
 
     index: int = Field(ge=0)
@@ -180,7 +180,7 @@ class ToolCallDelta(_Wire):
         return self._without(*(key for key in ("id", "type") if getattr(self, key) is None))
 
 
-class ChatDelta(_Wire):
+class ChatDelta(WireModel):
     """What a chunk adds; `role` is in the first one only."""
 
     role: Literal["assistant"] | None = None
@@ -197,7 +197,7 @@ class ChatDelta(_Wire):
         return self._without(*(key for key, gone in absent.items() if gone))
 
 
-class ChatChunkChoice(_Wire):
+class ChatChunkChoice(WireModel):
     """The part of the one answer that a chunk has; `finish_reason` in the last one."""
 
     index: int = Field(ge=0)
@@ -217,7 +217,7 @@ class ChatChunk(_Reply):
 # --- completions ---------------------------------------------------------------------------------
 
 
-class CompletionLogprobs(_Wire):
+class CompletionLogprobs(WireModel):
     """The tokens of a text column by column; offsets are code points from its start."""
 
     tokens: tuple[str, ...]
@@ -247,7 +247,7 @@ def shown(token: Token) -> str:
     return "" if token.special else token.text
 
 
-class CompletionChoice(_Wire):
+class CompletionChoice(WireModel):
     """The text for the prompt at `index`, or, in a chunk, more of it."""
 
     index: int = Field(ge=0)

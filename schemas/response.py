@@ -18,7 +18,7 @@ from .parameters import PREFIX
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
 
 
-class _Wire(BaseModel):
+class WireModel(BaseModel):
     """Plain frozen data with one way onto the wire."""
 
     model_config = ConfigDict(frozen=True)
@@ -36,17 +36,17 @@ class _Wire(BaseModel):
         return json.dumps(self.to_dict(), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
     def _without(self, *names: str) -> dict[str, Any]:
-        found = _Wire.to_dict(self)
+        found = WireModel.to_dict(self)
         return {name: found[name] for name in found if name not in names}
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, _Wire):
+    if isinstance(value, WireModel):
         return value.to_dict()
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-class PrefillToken(_Wire):
+class PrefillToken(WireModel):
     """A token of the prompt; `logprob` is None for the first one and where it is not finite."""
 
     id: int = Field(ge=0)
@@ -54,7 +54,7 @@ class PrefillToken(_Wire):
     logprob: float | None
 
 
-class TokenStatistics(_Wire):
+class TokenStatistics(WireModel):
     """How a token stood in the model's own distribution, before penalties, mask and filters.
 
     `legal_mass` is the probability of all tokens that the grammar allowed there (1.0 without one);
@@ -67,7 +67,7 @@ class TokenStatistics(_Wire):
     forced: bool
 
 
-class Token(_Wire):
+class Token(WireModel):
     """A generated token; `text` is what it added, "" while a character is unfinished.
 
     `logprob` is taken after penalties, mask and filters, so a token without alternative has 0.0.
@@ -85,7 +85,7 @@ class Token(_Wire):
         return self._without(*(["statistics"] if self.statistics is None else []))
 
 
-class _Sequence(_Wire):
+class _Sequence(WireModel):
     """What is told about one generated text. `top_tokens` None leaves its key out."""
 
     finish_reason: FinishReason
@@ -114,7 +114,7 @@ class Details(_Sequence):
     forced_tokens: int = Field(default=0, exclude=True)
 
 
-class GenerateResponse(_Wire):
+class GenerateResponse(WireModel):
     """The answer to one request; `details` only where they were asked for."""
 
     generated_text: str
@@ -125,7 +125,7 @@ class GenerateResponse(_Wire):
         return self._without(*(["details"] if self.details is None else []))
 
 
-class StreamDetails(_Wire):
+class StreamDetails(WireModel):
     """`details` of the last event; `input_length` counts the prompt after truncation."""
 
     finish_reason: FinishReason
@@ -135,7 +135,7 @@ class StreamDetails(_Wire):
     forced_tokens: int = Field(default=0, exclude=True)
 
 
-class StreamEvent(_Wire):
+class StreamEvent(WireModel):
     """One token of a stream; `index` starts at 1, only the last event has `generated_text`."""
 
     index: int = Field(ge=1)
