@@ -34,6 +34,7 @@ from .sequence import RunningSequence
 log = logging.getLogger(__name__)
 PREPARING_THREADS = 4
 COMPILING_PROCESSES = 2
+TOKEN_FUEL = 100_000  # twenty times what real schemas need; a second at most
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,7 @@ class AsyncEngine:
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, "lockstitch-prepare")
         self._compiling = ThreadPoolExecutor(COMPILING_PROCESSES, "lockstitch-compile")
         engine.preparation.grammars.compile_slow = compile_apart
+        engine.preparation.token_fuel = TOKEN_FUEL
 
     @property
     def workers(self) -> int:

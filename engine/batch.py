@@ -23,7 +23,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from transformers import PreTrainedModel
 
-from ..schemas.errors import GenerationError, LockstitchError, ValidationError
+from ..schemas.errors import GenerationError, LockstitchError, ValidationError, during_generation
 from .forward import Rows, append_together
 from .sampler import Choice, Row, choose
 from .sequence import RunningSequence
@@ -323,7 +323,7 @@ def _guarded(run: RunningSequence, work: Callable[[], T]) -> T | None:
     try:
         return work()
     except ValidationError as error:  # a limit that was met while the text was under way
-        run.fail(GenerationError(f"Request failed during generation: {error.message}"))
+        run.fail(during_generation(error))
     except LockstitchError as error:
         run.fail(error)
     return None

@@ -6,6 +6,7 @@ contract. No model runs, so this can be done beside the thread that decodes.
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from typing import Any
@@ -38,6 +39,7 @@ class Preparation:
     ) -> None:
         """`limits` are complete (`Limits.for_context`); the generators live on `device`."""
         self.limits = limits
+        self.token_fuel = math.inf  # steps through its grammar that one token of a row may take
         self.forces_text = True  # False samples also what a grammar leaves no choice about
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
@@ -85,6 +87,7 @@ class Preparation:
             fsm=fsm,
             complete=complete,
             forced=self._forced if self.forces_text else None,
+            token_fuel=self.token_fuel,
             eos_token_id=self._eos,
             eos_token_ids=self._vocabulary.eos_token_ids,
         )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..fsm.bitmask import forbid
-from ..schemas.errors import GenerationError
+from ..schemas.errors import GenerationError, LockstitchError, during_generation
 from ..schemas.parameters import GenerateParameters
 from . import processors
 from .masking import Mask, apply_masks
@@ -138,7 +138,8 @@ class Row:
 def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | GenerationError]:
     """Choose a token for each of `rows`; logits (B, V) float32 are used up.
 
-    A row that has no finite probability to offer, because the model computed NaN, gets an error.
+    A row that has no finite probability to offer, because the model computed NaN, gets an error,
+    and so does one whose grammar meets a limit.
     """
     kept = {row.index: logits[row.index].clone() for row in rows if row.fits is not None}
     raw = {row.index: _raw(logits, row) for row in rows if row.sampler.parameters.token_statistics}
@@ -148,7 +149,10 @@ def choose(logits: torch.Tensor, rows: Sequence[Row]) -> list[Choice | Generatio
     found |= {row.index: choice for row, choice in zip(open_, _choose(logits, open_), strict=True)}
     for row in rows:
         if row.fits is not None:
-            found[row.index] = _fitting(row, found[row.index], kept[row.index])
+            try:
+                found[row.index] = _fitting(row, found[row.index], kept[row.index])
+            except LockstitchError as error:  # a limit that was met; the other rows go on
+                found[row.index] = during_generation(error)
     return [_with_raw(found[row.index], raw.get(row.index)) for row in rows]
 
 

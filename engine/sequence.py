@@ -7,9 +7,11 @@ model sees all of it in its next pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeVar
 
 from ..fsm.token_fsm import TokenFSM
 from ..schemas.errors import GenerationError, LockstitchError
@@ -20,6 +22,8 @@ from .forced_text import ForcedText
 from .sampler import Choice, Row, Sampler
 from .stopping import StopStrings
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -27,7 +31,8 @@ class Task:
 
     `eos_token_ids` end the text, `eos_token_id` is the one we append. `complete` says that the text
     of a grammar is to be whole when the budget ends; `forced`, None if it is to be sampled, has the
-    tokens of what the grammar forces.
+    tokens of what the grammar forces. `token_fuel` bounds the steps through the grammar that one
+    token may take, so that a hostile grammar cannot hold up those who decode beside it.
     """
 
     inputs: str
@@ -39,6 +44,7 @@ class Task:
     eos_token_ids: frozenset[int]
     complete: bool = False
     forced: ForcedText | None = None
+    token_fuel: float = math.inf
 
 
 class RunningSequence:
@@ -111,6 +117,9 @@ class RunningSequence:
         fsm = self.task.fsm
         if fsm is None:
             return Row(index, self._sampler)
+        return self._bounded(lambda: self._masked_row(index, fsm))
+
+    def _masked_row(self, index: int, fsm: TokenFSM) -> Row:
         mask, allowed = fsm.token_mask(self._state), fsm.allowed_tokens(self._state)
         if allowed is not None and not len(allowed):
             raise GenerationError("the vocabulary has no token that can continue this text")
@@ -122,9 +131,16 @@ class RunningSequence:
             self._sampler,
             mask,
             allowed,
-            fits=lambda token_id: fsm.fits(self._state, token_id, left),
-            narrower=lambda: fsm.tokens_within(self._state, left),
+            fits=lambda token_id: self._bounded(lambda: fsm.fits(self._state, token_id, left)),
+            narrower=lambda: self._bounded(lambda: fsm.tokens_within(self._state, left)),
         )
+
+    def _bounded(self, work: Callable[[], T]) -> T:
+        """Do something with the grammar, if there is one, within the fuel of one token."""
+        if self.task.fsm is None:
+            return work()
+        with self.task.fsm.bounded(self.task.token_fuel):
+            return work()
 
     def accept(self, choice: Choice) -> None:
         """Append a token, and the end token if nothing else may follow.
@@ -132,7 +148,7 @@ class RunningSequence:
         Raises GenerationError if a finished text does not match its grammar, TokenRejectedError if
         the token does not continue it; both mean a defect, and no text is returned.
         """
-        self._append(choice)
+        self._bounded(lambda: self._append(choice))
         self.append_forced()
 
     def append_forced(self) -> None:
@@ -140,6 +156,9 @@ class RunningSequence:
 
         Raises as `accept` does.
         """
+        self._bounded(self._append_forced)
+
+    def _append_forced(self) -> None:
         fsm, forced = self.task.fsm, self.task.forced
         if fsm is None:
             return

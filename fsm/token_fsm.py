@@ -8,6 +8,9 @@ end.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from ..constraint.automaton import DEAD, Automaton
@@ -50,6 +53,15 @@ class TokenFSM:
             raise IncompatibleVocabularyError(
                 "no token of the vocabulary can begin a text of this grammar"
             )
+
+    @contextmanager
+    def bounded(self, fuel: float) -> Iterator[None]:
+        """Count the steps that this thread takes with the FSM, others wait.
+
+        Raises GrammarTooLargeError, inside, when they are more than `fuel`.
+        """
+        with self.grammar.lock, self.grammar.terms.limited(fuel, "steps for one token"):
+            yield
 
     def token_mask(self, state: int) -> Bitmask:
         """Return the tokens that may follow `state`; read-only, shared.

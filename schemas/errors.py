@@ -181,6 +181,13 @@ class GenerationError(LockstitchError):
     status = 424
 
 
+def during_generation(error: LockstitchError) -> GenerationError:
+    """Return what a row is told whose text was under way: a refusal would come too late."""
+    if isinstance(error, GenerationError):
+        return error
+    return GenerationError(f"Request failed during generation: {error.message}")
+
+
 class TokenRejectedError(GenerationError):
     """`advance` was called with a token that the mask of `state` forbids."""
 

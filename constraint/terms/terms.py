@@ -55,7 +55,7 @@ class Terms(TermArena):
             raise GrammarTooLargeError(self._all_of, limit, limit - int(self.fuel))
 
     @contextmanager
-    def limited(self, fuel: int, purpose: str) -> Iterator[None]:
+    def limited(self, fuel: float, purpose: str) -> Iterator[None]:
         """Bound the work inside; raises GrammarTooLargeError about `purpose` when it is more."""
         before = self.fuel, self._all_fuel, self._all_of
         self.fuel, self._all_fuel, self._all_of = fuel, fuel, purpose

@@ -198,6 +198,34 @@ def test_a_failing_model_ends_its_rows_and_not_the_batch(
     assert again.tokens == good.tokens  # which had shared the call that failed
 
 
+NESTED = {"type": "object", "additionalProperties": {"enum": ["new", "old", [1, 2], {"a": None}]}}
+
+
+@pytest.mark.parametrize("fuel", [5, 400, 3000])
+def test_a_grammar_that_takes_long_ends_its_row_and_no_other(fuel: int) -> None:
+    engine = tiny_engine()
+    limit: dict[str, Any] = {"grammar": {"type": "json", "value": NESTED}, "complete": True}
+    asked = [
+        GenerateParameters(max_new_tokens=30, do_sample=True, seed=seed, **extra)
+        for seed in range(4)
+        for extra in (limit, {})
+    ]
+    requests = [GenerateRequest(inputs="the ", parameters=values) for values in asked]
+    free = [engine.preparation.sequences(request)[0] for request in requests[1::2]]
+    engine.preparation.token_fuel = fuel
+    bound = [engine.preparation.sequences(request)[0] for request in requests[::2]]
+    batch = engine.new_batch()
+    for run in (*free, *bound):
+        batch.add(run)
+    drain(batch)
+    assert all(run.error is None and run.finish_reason is not None for run in free)
+    for run in bound:
+        assert (run.error is None) != (run.finish_reason is None)
+        assert run.error is None or "steps for one token, the limit is" in str(run.error)
+    failed = sum(run.error is not None for run in bound)
+    assert failed == 4 if fuel == 5 else failed < 4
+
+
 def test_a_model_with_sliding_windows_keeps_each_row_to_itself() -> None:
     plain = tiny_engine()
     torch.manual_seed(0)
