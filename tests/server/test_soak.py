@@ -6,7 +6,7 @@ from soak import PERMITS, soak
 
 
 def test_half_a_minute_of_everything() -> None:
-    seen = soak(20)
+    seen = soak(30, checked=True)
     assert not seen.wrong
     assert seen.unhealthy == 0
     assert seen.gauges["free_permits"] == PERMITS
