@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ...schemas.errors import UnsupportedGrammarError
 from ..terms.terms import Terms
+from .number_set import places_of
 
 MOST_REMAINDERS = 10_000
 
@@ -48,9 +49,7 @@ class Multiples:
         Raises UnsupportedGrammarError for a step with so many remainders that whether a prefix can
         be completed would take too long to search.
         """
-        scale = 0
-        while (step * 10**scale).denominator != 1:
-            scale += 1
+        scale = places_of(step)
         modulus = int(step * 10**scale)
         if modulus > MOST_REMAINDERS:
             raise UnsupportedGrammarError(

@@ -101,6 +101,14 @@ def _common_multiple(first: Fraction | None, second: Fraction | None) -> Fractio
     return Fraction(lcm(int(first * shared), int(second * shared)), shared)
 
 
+def places_of(step: Fraction) -> int:
+    """Return how many decimal places a fraction has whose decimal expansion ends."""
+    places = 0
+    while (step * 10**places).denominator != 1:
+        places += 1
+    return places
+
+
 def point(value: Decimal) -> NumberSet:
     """Return the set of one number."""
     end = Bound(value, closed=True)

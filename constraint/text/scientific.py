@@ -21,7 +21,7 @@ from math import gcd, lcm
 from typing import NamedTuple
 
 from ..terms.terms import Terms
-from .number_set import Bound, NumberSet
+from .number_set import Bound, NumberSet, places_of
 
 WIDEST = 3  # digits of an exponent
 MOST_DIGITS = 256  # of a bound; a mantissa with more could not be scaled back by three digits
@@ -345,9 +345,7 @@ def _end(bound: Bound) -> _End:
 
 
 def _step(step: Fraction) -> _Step:
-    scale = 0
-    while (step * 10**scale).denominator != 1:
-        scale += 1
+    scale = places_of(step)
     factor = int(step * 10**scale)
     while factor % 10 == 0:
         factor, scale = factor // 10, scale - 1
