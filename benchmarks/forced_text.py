@@ -1,9 +1,10 @@
 """Tokens per second on extraction schemas: constrained, against unconstrained on the same prompts.
 
-`python benchmarks/forced_text.py [--batch 1 8] [--repeats 3]` lets the default model write records
-under each schema, then each row as many tokens without a grammar, by turns; also with forced text
-sampled like any other, which shows what appending it saves. Read the ratios: "whole" counts the
-time that both spend on the prompts, "decode" leaves it out (that of these requests for one token).
+`python benchmarks/forced_text.py [--batch 1 8] [--repeats 3] [--dtype bfloat16]` lets the default
+model write records under each schema, then each row as many tokens without a grammar, by turns;
+also with forced text sampled like any other, which shows what appending it saves. Read the ratios:
+"whole" counts the time that both spend on the prompts, "decode" leaves it out (that of these
+requests for one token).
 """
 
 from __future__ import annotations
@@ -113,8 +114,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     given = parser.parse_args()
-    engine = Engine.from_pretrained()
+    engine = Engine.from_pretrained(dtype=given.dtype)
     titles = ("whole: to free", "decode: to free", "whole: to sampled")
     print(f"{'schema':12} batch  forced   {'   '.join(f'{title:18}' for title in titles)}")
     every: dict[int, list[tuple[float, ...]]] = {}

@@ -125,6 +125,22 @@ class Automaton:
         rest = owner.finish(key, None if text is None else before + text)
         return self._state(self.terms.concat(rest, tail))
 
+    def after_any(self, branch: Branch) -> int | None:
+        """Return the state after the head of a capture where its text does not matter.
+
+        What follows is then the same for each text that is not blocked, as far as the shortest end
+        goes; None where it depends on the text.
+        """
+        capture, tail = branch.capture
+        _, _, owner, key, _ = self.terms.nodes[capture]
+        rest = owner.after_any(key)
+        return None if rest is None else self._state(self.terms.concat(rest, tail))
+
+    def text_matters(self, branch: Branch) -> bool:
+        """Return whether texts that are not blocked differ in the shortest end behind them."""
+        _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
+        return bool(owner.text_matters(key))
+
     def blocked(self, branch: Branch) -> tuple[bytes, ...] | None:
         """Return the texts of a capture's head after which nothing may follow, None if unlisted."""
         _, _, owner, key, before = self.terms.nodes[branch.capture[0]]

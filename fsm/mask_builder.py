@@ -82,7 +82,7 @@ class MaskBuilder:
         """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
         exits = []
         while nodes:
-            pending_nodes, pending_states, left = self._run(nodes, states, mask)
+            pending_nodes, pending_states, left = self.run(nodes, states, mask)
             exits.append(left)
             nodes, states = [], []
             for node, state in zip(pending_nodes, pending_states, strict=True):
@@ -91,13 +91,12 @@ class MaskBuilder:
                     for branch in branches:
                         self._walk_branch(node, branch, mask, nodes, states)
                 else:
-                    if not self.table.known[state]:
-                        self.table.fill(state)
+                    self.table.know(state)
                     nodes.append(node)
                     states.append(state)
         return np.concatenate(exits) if exits else np.empty(0, np.int32)
 
-    def _run(
+    def run(
         self, nodes: list[int], states: list[int], mask: Bitmask, ends: Ints = NO_ENDS
     ) -> tuple[list[int], list[int], Ints]:
         """Walk from (node, state) pairs; return the pairs still to be walked, and the exits."""
@@ -154,48 +153,6 @@ class MaskBuilder:
             self._exits,
         )
         return pending, left
-
-    def groups(self, state: int, allowed: Ints) -> list[Ints]:
-        """Return the allowed tokens in groups that need as much to end, as far as that is plain.
-
-        Tokens of one group lead to one state, or, where texts are remembered, to states that differ
-        in what was remembered only. A token that leaves a lexeme is a group of its own.
-        """
-        alone = np.zeros(self.size, np.bool_)
-        columns = []
-        for branch in self.automaton.branches(state) or (Branch(None, state),):
-            ends = np.full(self.size, DEAD, np.int32)
-            start = branch.tail if branch.head is None else branch.head
-            assert start is not None
-            exits = self._walk_ends(start, ends, alone)
-            for node in exits.tolist() if branch.head is not None else ():
-                alone[self.trie.tokens_below(node)] = True
-            columns.append(ends[allowed])
-        single = alone[allowed]
-        together = allowed[~single]
-        _, group = np.unique(np.stack(columns)[:, ~single], axis=1, return_inverse=True)
-        order = np.argsort(group, kind="stable")
-        cuts = np.flatnonzero(np.diff(group[order])) + 1
-        grouped = np.split(together[order], cuts) if len(together) else []
-        return [*grouped, *allowed[single, None]]
-
-    def _walk_ends(self, start: int, ends: Ints, alone: npt.NDArray[np.bool_]) -> Ints:
-        """Note the state behind each token; tokens that go through a state with branches: alone."""
-        nodes, states, exits = [ROOT], [start], []
-        mask = empty_mask(self.size)
-        while nodes:
-            pending_nodes, pending_states, left = self._run(nodes, states, mask, ends)
-            exits.append(left)
-            nodes, states = [], []
-            for node, state in zip(pending_nodes, pending_states, strict=True):
-                if self.automaton.branches(state):
-                    alone[self.trie.tokens_below(node)] = True
-                else:
-                    if not self.table.known[state]:
-                        self.table.fill(state)
-                    nodes.append(node)
-                    states.append(state)
-        return np.concatenate(exits)
 
     def _walk_branch(
         self, node: int, branch: Branch, mask: Bitmask, nodes: list[int], states: list[int]

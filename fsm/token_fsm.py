@@ -20,6 +20,7 @@ from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import MaskBuilder
+from .token_groups import TokenGroups
 from .vocabulary import Vocabulary
 
 NARROW = 512
@@ -200,7 +201,8 @@ class TokenFSM:
         kept = empty_mask(self.vocabulary.size)
         with self.grammar.lock:
             allowed = allowed_ids(self.token_mask(state), self.vocabulary.size)
-            groups = self._builder.groups(state, allowed[~np.isin(allowed, list(self._eos))])
+            text = allowed[~np.isin(allowed, list(self._eos))]
+            groups = TokenGroups(self._builder).of(state, text)
         for group in groups:
             if self.fits(state, int(group[0]), budget):
                 allow(kept, group.tolist())

@@ -27,8 +27,10 @@ class TransitionTable:
         self.accepting = np.zeros(FIRST_ROWS, np.bool_)
         self._judged = 0
 
-    def fill(self, state: int) -> None:
-        """Compute the row of one state."""
+    def know(self, state: int) -> None:
+        """Compute the row of one state, unless it is known."""
+        if self.known[state]:
+            return
         pairs = self.automaton.row(state)
         self._grow(len(self.automaton))
         row = self.rows[state]

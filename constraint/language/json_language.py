@@ -307,6 +307,15 @@ class JsonLanguage:
         node = layout.carrying(layout.cell_nodes[key.cell], key.obligations)
         return self.terms.concat(self.text.colon, self.node(node), self._later(written))
 
+    def text_matters(self, key: FreeName) -> bool:
+        """Return whether more free names may be needed, or those that are taken are not listed."""
+        counts = self._objects[key.written.shape].layout.counts
+        return bool(counts or key.written.pending) or self.blocked(key, b"") is None
+
+    def after_any(self, key: FreeName) -> int | None:
+        """Return what follows a name that need not be remembered."""
+        return None if self.text_matters(key) else self.finish(key, None)
+
     def rest_length(self, key: FreeName) -> int | None:
         """Return None: what follows is known for each name."""
         return None

@@ -250,6 +250,14 @@ class UniqueItems:
         later = self.terms.reference(self, after, nullable=False, certain=True)
         return self.terms.concat(self.text.after_comma, later)
 
+    def text_matters(self, key: Closing) -> bool:
+        """Return whether items are still required, which an item may not take away."""
+        return key.before.position + 1 < self.shape.low
+
+    def after_any(self, key: Closing) -> int | None:
+        """Return what follows the last item; what follows others depends on them."""
+        return self.terms.EPSILON if key.last else None
+
     def rest_length(self, key: Closing) -> int | None:
         """Return a lower bound for what follows an item, None where it is known for each item."""
         if not self.holds_containers:

@@ -61,6 +61,17 @@ class CaptureOwner(Owner, Protocol):
         """Return the completions of `text` after which nothing may follow, None if not listed."""
         ...
 
+    def text_matters(self, key: Any) -> bool:
+        """Return whether texts that are not blocked differ in how short the whole may end.
+
+        Not if another capture is offered beside this one that always ends sooner.
+        """
+        ...
+
+    def after_any(self, key: Any) -> int | None:
+        """Return what follows every text that is not blocked; None if that depends on the text."""
+        ...
+
     def rest_length(self, key: Any) -> int | None:
         """Return a lower bound for what follows any text, None if it is to be asked for a text."""
         ...

@@ -2,96 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
-from jsonschema import Draft202012Validator
-from schema_maker import SchemaMaker
+from budgets import WISHES, broken, cases, needed, wishing
 from small_vocabulary import small_vocabulary
 
 from lockstitch import Engine, TokenFSM, compile_grammar
-from lockstitch.engine import forward
-from lockstitch.schemas.errors import GrammarError, InfeasibleBudgetError
-
-Bias = Callable[[torch.Tensor], None]
 
 
-def wishes(engine: Engine, pieces: bytes, weight: float) -> Bias:
-    """Return what makes a model like (or, below 0, avoid) every token with one of some bytes."""
-    liked = [
-        i
-        for i, token in enumerate(engine.vocabulary.token_bytes)
-        if token and any(byte in pieces for byte in token)
-    ]
-    liked += list(engine.vocabulary.eos_token_ids) if weight < 0 else []
-
-    def change(logits: torch.Tensor) -> None:
-        logits[..., liked] += weight
-
-    return change
-
-
-@pytest.fixture(params=["as it is", "never closes", "likes white space"])
-def stubborn(
-    request: pytest.FixtureRequest, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> Engine:
+@pytest.fixture(params=WISHES)
+def stubborn(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Engine]:
     """The tiny model with a wish that fights the end of every text."""
-    if request.param == "as it is":
-        return engine
-    bias = (
-        wishes(engine, b'"}]', -100)
-        if request.param == "never closes"
-        else wishes(engine, b" \n\t", 100)
-    )
-    run = forward._logits
-
-    def biased(model: Any, **inputs: Any) -> torch.Tensor:
-        logits: torch.Tensor = run(model, **inputs)
-        bias(logits)
-        return logits
-
-    monkeypatch.setattr(forward, "_logits", biased)
-    return engine
-
-
-def needed(engine: Engine, grammar: dict[str, Any]) -> int | None:
-    """Return the fewest tokens that the engine promises to end in; None if it refuses."""
-    try:
-        fsm = engine.preparation.grammars.get(grammar)
-    except GrammarError:
-        return None
-    assert fsm is not None
-    return fsm.min_tokens(fsm.start)
+    with wishing(engine, request.param):
+        yield engine
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_budget_is_enough_or_refused(stubborn: Engine, seed: int) -> None:
-    rng = random.Random(seed)
-    maker = SchemaMaker(rng)
-    told = 0
-    while told < 25:
-        schema = maker.schema(2)
-        grammar = {"type": "json", "value": schema}
-        least = needed(stubborn, grammar)
-        if least is None or least > 200:
-            continue
-        told += 1
-        if least > 1:
-            with pytest.raises(InfeasibleBudgetError) as caught:
-                stubborn.generate("x", grammar=grammar, max_new_tokens=least - 1)
-            assert (caught.value.needed, caught.value.allowed) == (least, least - 1)
-        budget = max(least, 1) + rng.choice([0, 0, 1, 2, 5, 20])
-        response = stubborn.generate(
-            "x", grammar=grammar, max_new_tokens=budget, do_sample=True, seed=told, details=True
-        )
-        assert response.details is not None
-        assert response.details.generated_tokens <= budget
-        value = json.loads(response.generated_text)
-        assert Draft202012Validator(schema).is_valid(value), (schema, value)
+    for case in cases(stubborn, seed, 60):
+        assert not broken(stubborn, [case])
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_the_default_model_keeps_every_budget(default_engine: Engine, wish: str) -> None:
+    short = [case for case in cases(default_engine, 7, 40) if case.budget <= 40]
+    with wishing(default_engine, wish):
+        assert not broken(default_engine, short)
 
 
 def test_a_regex_ends_in_its_budget(stubborn: Engine) -> None:

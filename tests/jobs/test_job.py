@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -191,9 +192,14 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from extraction import job_in
 from lockstitch import run_job
+from lockstitch.schemas.errors import JobError
 from tiny import tiny_engine
 print("ready", flush=True)
-print(run_job(tiny_engine(), job_in(Path(sys.argv[1]))).computed)
+try:
+    print(run_job(tiny_engine(), job_in(Path(sys.argv[1]))).computed)
+except JobError as error:
+    print(error)
+    sys.exit(3)
 """
 
 
@@ -228,3 +234,26 @@ def test_a_killed_job_goes_on(engine: Engine, tmp_path: Path, most: int) -> None
     assert (tmp_path / "out.jsonl").read_bytes() == (whole / "out.jsonl").read_bytes()
     assert run_job(engine, job_in(tmp_path)).computed == 0
     assert expected.rows == count
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: limits of a child")
+def test_a_disk_that_is_full_for_real(engine: Engine, tmp_path: Path) -> None:
+    """The kernel takes no byte past a limit, wherever the job is; with room, it goes on."""
+    count = 200
+    rows_file(tmp_path, count)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    rows_file(whole, count)
+    run_job(engine, job_in(whole))
+    for room in (0, 20_000):
+        with started(tmp_path) as process:
+            assert process.stdout is not None
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
+            assert process.stdout.readline() == "ready\n"
+            told = process.stdout.read()
+        assert process.returncode == 3, told
+        assert "cannot be" in told or "make room" in told
+        assert not (tmp_path / "out.jsonl").exists()
+    with started(tmp_path) as process:
+        process.communicate(timeout=300)
+    assert (tmp_path / "out.jsonl").read_bytes() == (whole / "out.jsonl").read_bytes()

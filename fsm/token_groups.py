@@ -1,0 +1,146 @@
+"""Tokens that need as much to end, told apart by the states that they lead to.
+
+Where a text must end soon, each allowed token is asked how many tokens would follow it. Most lead
+to few states, so one of each group is asked for all. The states are those of the parts that a state
+can be taken apart into (lexemes, what comes behind them); where two tokens end in the same states
+of the same parts, what is left to write is the same.
+
+Parts that remember their text (names that must not come twice, different items) make a state of
+every token. What is remembered changes the shortest end only where the owner says so, or where the
+text is blocked; only such tokens stand alone. They may be as many as the vocabulary, and each costs
+milliseconds, so past `MOST_ALONE` of them the rest is left out: a text that must end soon can do
+without, and the plan of its end never is among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..constraint.automaton import DEAD, Branch
+from .bitmask import empty_mask
+from .mask_builder import ROOT, Ints, MaskBuilder
+
+MOST_ALONE = 256
+MOST_WALKS = 256  # past it, tokens stand alone
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A place to walk on from: nodes, the state there, and what comes `behind`.
+
+    The state of a part behind a capture is None where it depends on the captured text. `matters`
+    tells whether the part is inside a capture whose text changes the shortest end.
+    """
+
+    nodes: Ints
+    state: int | None
+    behind: Part | None = None
+    matters: bool = False
+
+
+class TokenGroups:
+    """Groups the allowed tokens of one state; made for a single use, under the grammar's lock."""
+
+    def __init__(self, builder: MaskBuilder) -> None:
+        self._builder = builder
+        self._automaton, self._trie = builder.automaton, builder.trie
+        self._group = np.zeros(builder.size, np.int64)
+        self._number = 1
+        self._alone = np.zeros(builder.size, np.bool_)
+
+    def of(self, state: int, allowed: Ints) -> list[Ints]:
+        """Return groups of allowed tokens; of those that stand alone, the first `MOST_ALONE`."""
+        parts = [Part(np.array([ROOT], np.int32), state)]
+        walks = 0
+        while parts:
+            part = parts.pop()
+            walks += 1
+            if walks > MOST_WALKS or part.state is None:
+                self._stand_alone(part.nodes)
+            elif branches := self._automaton.branches(part.state):
+                parts += [self._inside(part, branch) for branch in branches]
+            else:
+                parts += self._walk(part)
+        return self._grouped(allowed)
+
+    def _grouped(self, allowed: Ints) -> list[Ints]:
+        single = self._alone[allowed]
+        together = allowed[~single]
+        group = self._group[together]
+        order = np.argsort(group, kind="stable")
+        cuts = np.flatnonzero(np.diff(group[order])) + 1
+        grouped = np.split(together[order], cuts) if len(together) else []
+        return [*grouped, *allowed[single, None][:MOST_ALONE]]
+
+    def _stand_alone(self, nodes: Ints) -> None:
+        for node in nodes.tolist():
+            self._alone[self._trie.tokens_below(node)] = True
+
+    def _inside(self, part: Part, branch: Branch) -> Part:
+        """Return where a branch of a part begins."""
+        if branch.head is None:
+            return replace(part, state=branch.tail)
+        if branch.tail is not None:
+            return replace(part, state=branch.head, behind=replace(part, state=branch.tail))
+        if not self._automaton.text_matters(branch):
+            for node in part.nodes.tolist():
+                self._set_blocked_alone(node, branch)
+        after = replace(part, state=self._automaton.after_any(branch))
+        matters = part.matters or self._automaton.text_matters(branch)
+        return Part(part.nodes, branch.head, after, matters)
+
+    def _set_blocked_alone(self, node: int, branch: Branch) -> None:
+        """Let tokens stand alone behind which a text may come out that nothing may follow."""
+        for text in self._automaton.blocked(branch) or ():
+            below = node
+            for byte in text:
+                below = self._trie.child(below, byte)
+                if below < 0:
+                    break
+                self._alone[self._trie.tokens_at(below)] = True
+
+    def _walk(self, part: Part) -> list[Part]:
+        """Walk one part, telling tokens apart by the state behind them; return what is left."""
+        builder, automaton, start = self._builder, self._automaton, part.state
+        assert start is not None
+        ends, mask = np.full(builder.size, DEAD, np.int32), empty_mask(builder.size)
+        nodes, states = part.nodes.tolist(), [start] * len(part.nodes)
+        exits = [part.nodes] if automaton.is_accepting(start) else []
+        inner: dict[int, list[int]] = {}
+        while nodes:
+            pending_nodes, pending_states, left = builder.run(nodes, states, mask, ends)
+            exits.append(left)
+            nodes, states = [], []
+            for node, state in zip(pending_nodes, pending_states, strict=True):
+                if automaton.branches(state):
+                    inner.setdefault(state, []).append(node)
+                else:
+                    builder.table.know(state)
+                    nodes.append(node)
+                    states.append(state)
+        self._split(ends, part.matters)
+        left_over = [_at(part, found, state) for state, found in inner.items()]
+        return [*left_over, *self._behind(part, np.concatenate(exits))]
+
+    def _split(self, ends: Ints, matters: bool) -> None:
+        """Split the groups by the states that a walk has found behind tokens."""
+        met = np.flatnonzero(ends != DEAD)
+        if matters:
+            self._alone[met] = True
+        pairs = self._group[met] << 32 | ends[met]
+        kinds, numbers = np.unique(pairs, return_inverse=True)
+        self._group[met] = numbers + self._number
+        self._number += len(kinds)
+
+    def _behind(self, part: Part, exits: Ints) -> list[Part]:
+        """Return where to go on behind a part, below the nodes where it may end."""
+        below = exits[self._trie.skip[exits] > exits + 1]
+        if part.behind is None or not len(below):
+            return []
+        return [replace(part.behind, nodes=below)]
+
+
+def _at(part: Part, nodes: list[int], state: int) -> Part:
+    return replace(part, nodes=np.array(nodes, np.int32), state=state)
