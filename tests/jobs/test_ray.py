@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,17 @@ def cluster() -> Any:
     """Three nodes of one CPU each; the head has none for actors."""
     found = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     nodes = [found.add_node(num_cpus=1) for _ in range(2)]
-    ray.init(found.address, log_to_driver=False)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    ray.init(
+        found.address,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": paths}},  # the actors make their engine with `tiny`
+    )
     yield found, nodes
     ray.shutdown()
     found.shutdown()
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray, about itself
 def test_a_killed_node_loses_nothing(cluster: Any, tmp_path: Path) -> None:
     found, nodes = cluster
