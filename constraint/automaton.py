@@ -141,6 +141,12 @@ class Automaton:
         _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
         return bool(owner.text_matters(key))
 
+    def shares_memory(self, branch: Branch, later: Branch) -> bool:
+        """Return whether the texts of one capture may count for a later one."""
+        _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
+        _, _, other, later_key, _ = self.terms.nodes[later.capture[0]]
+        return owner is other and bool(owner.shares_memory(key, later_key))
+
     def blocked(self, branch: Branch) -> tuple[bytes, ...] | None:
         """Return the texts of a capture's head after which nothing may follow, None if unlisted."""
         _, _, owner, key, before = self.terms.nodes[branch.capture[0]]

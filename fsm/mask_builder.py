@@ -16,6 +16,7 @@ name by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -55,6 +56,14 @@ class CaptureMask:
     exact: bool
 
 
+@dataclass(slots=True)
+class Unknown:
+    """A capture that is walked with its text left open; whether a later capture asks for it."""
+
+    branch: Branch
+    matters: bool = False
+
+
 class MaskBuilder:
     """Builds masks for one grammar and one vocabulary; the caller holds the grammar's lock."""
 
@@ -66,7 +75,7 @@ class MaskBuilder:
         self._shared = _SHARED.setdefault(vocabulary, {})
         self._heads: dict[int, HeadMask] = {}
         self._captures: dict[tuple[int, int], CaptureMask] = {}
-        self._met_nested_capture = False
+        self._unknown: list[Unknown] = []
         nodes = self.trie.node_count
         self._stack = np.empty(self.trie.max_depth + 2, np.int32)
         self._pending = (np.empty(nodes, np.int32), np.empty(nodes, np.int32))
@@ -85,15 +94,17 @@ class MaskBuilder:
             pending_nodes, pending_states, left = self.run(nodes, states, mask)
             exits.append(left)
             nodes, states = [], []
+            split: dict[int, list[int]] = {}
             for node, state in zip(pending_nodes, pending_states, strict=True):
-                branches = self.automaton.branches(state)
-                if branches:
-                    for branch in branches:
-                        self._walk_branch(node, branch, mask, nodes, states)
+                if self.automaton.branches(state):
+                    split.setdefault(state, []).append(node)
                 else:
                     self.table.know(state)
                     nodes.append(node)
                     states.append(state)
+            for state, found in split.items():
+                for branch in self.automaton.branches(state):
+                    self._walk_branch(found, branch, mask, nodes, states)
         return np.concatenate(exits) if exits else np.empty(0, np.int32)
 
     def run(
@@ -155,27 +166,35 @@ class MaskBuilder:
         return pending, left
 
     def _walk_branch(
-        self, node: int, branch: Branch, mask: Bitmask, nodes: list[int], states: list[int]
+        self, at: list[int], branch: Branch, mask: Bitmask, nodes: list[int], states: list[int]
     ) -> None:
-        """Add what one branch allows below `node`; pairs still to be walked go to the lists."""
-        if branch.head is None and branch.tail is not None:
-            nodes.append(node)
-            states.append(branch.tail)
-        elif branch.head is not None and branch.tail is not None:
-            head = self._head(node, branch.head)
-            mask |= head.mask
-            nodes.extend(head.inner_exits.tolist())
-            states.extend([branch.tail] * len(head.inner_exits))
-            if self.automaton.is_accepting(branch.head):
-                nodes.append(node)
-                states.append(branch.tail)
-        elif branch.head is not None:
-            mask |= self._capture(node, branch, branch.head)
+        """Add what one branch allows below some nodes; pairs still to be walked go to the lists."""
+        if branch.head is None:
+            assert branch.tail is not None
+            below = at
+        elif branch.tail is None:
+            mask |= self._capture(at, branch, branch.head)
+            return
+        else:
+            below = self._through(at, branch.head, mask)
+        nodes.extend(below)
+        states.extend([branch.tail] * len(below))
 
-    def _head(self, node: int, head: int) -> HeadMask:
-        """Return what a lexeme allows below `node`; at the root it is looked up."""
-        if node != ROOT:
-            return self._walk_head(node, head)
+    def _through(self, at: list[int], head: int, mask: Bitmask) -> list[int]:
+        """Add what a lexeme allows below some nodes; return the nodes to walk its tail from."""
+        if at == [ROOT]:
+            found = self._head(head)
+            mask |= found.mask
+            exits = found.inner_exits
+        else:
+            exits = self._inner(self._walk(at, [head] * len(at), mask))
+        return [*exits.tolist(), *(at if self.automaton.is_accepting(head) else [])]
+
+    def _inner(self, exits: Ints) -> Ints:
+        return exits[self.trie.skip[exits] > exits + 1]
+
+    def _head(self, head: int) -> HeadMask:
+        """Return what a lexeme allows from the root; it is looked up if any grammar has met it."""
         found = self._heads.get(head)
         if found is None:
             name = self.automaton.fingerprint(head)
@@ -188,46 +207,48 @@ class MaskBuilder:
         return found
 
     def _walk_head(self, node: int, head: int) -> HeadMask:
-        mask = empty_mask(self.size)
-        exits = self._walk_lexeme(node, head, mask)
-        return HeadMask(mask, exits, exits[self.trie.skip[exits] > exits + 1])
-
-    def _walk_lexeme(self, node: int, head: int, mask: Bitmask) -> Ints:
         """Walk a lexeme without anything behind it; its states have no branches."""
-        return self._walk([node], [head], mask)
+        mask = empty_mask(self.size)
+        exits = self._walk([node], [head], mask)
+        return HeadMask(mask, exits, self._inner(exits))
 
-    def _capture(self, node: int, branch: Branch, head: int) -> Bitmask:
-        """Return the mask of a capture below `node`."""
-        blocked = self.automaton.blocked(branch) if node == ROOT else None
+    def _capture(self, at: list[int], branch: Branch, head: int) -> Bitmask:
+        """Return the mask of a capture below some nodes."""
+        for outer in self._unknown:
+            outer.matters |= self.automaton.shares_memory(outer.branch, branch)
+        blocked = self.automaton.blocked(branch)
         if blocked is not None:
-            new = self._new_capture(branch, head)
+            new = self._new_capture(at, branch, head)
             if new.exact:
-                return self._without(new.mask, blocked) if blocked else new.mask
-        if node != ROOT:
-            self._met_nested_capture = True
-        return self._each_exit(node, branch, self._head(node, head))
+                return self._without(at, new.mask, blocked) if blocked else new.mask
+        mask = empty_mask(self.size)
+        for node in at:
+            found = self._head(head) if node == ROOT else self._walk_head(node, head)
+            mask |= self._each_exit(node, branch, found)
+        return mask
 
-    def _new_capture(self, branch: Branch, head: int) -> CaptureMask:
+    def _new_capture(self, at: list[int], branch: Branch, head: int) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
         state = self.automaton.after(branch, None)
-        found = self._captures.get((head, state))
+        found = self._captures.get((head, state)) if at == [ROOT] else None
         if found is None:
-            head_mask = self._head(ROOT, head)
-            mask = head_mask.mask.copy()
-            before, self._met_nested_capture = self._met_nested_capture, False
-            exits = head_mask.inner_exits.tolist()
+            mask = empty_mask(self.size)
+            exits = self._through(at, head, mask)
+            unknown = Unknown(branch)
+            self._unknown.append(unknown)
             self._walk(exits, [state] * len(exits), mask)
-            found = CaptureMask(mask, exact=not self._met_nested_capture)
-            self._met_nested_capture |= before
-            self._captures[head, state] = found
+            self._unknown.pop()
+            found = CaptureMask(mask, exact=not unknown.matters)
+            if at == [ROOT]:
+                self._captures[head, state] = found
         return found
 
-    def _without(self, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
+    def _without(self, at: list[int], mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
         trie = self.trie
         cut = mask
-        for text in blocked:
-            node = trie.find(text)
+        for text, start in product(blocked, at):
+            node = trie.find(text, start)
             if node >= 0:
                 cut = mask.copy() if cut is mask else cut
                 end = trie.token_start[trie.skip[node]]

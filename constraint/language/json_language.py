@@ -316,6 +316,10 @@ class JsonLanguage:
         """Return what follows a name that need not be remembered."""
         return None if self.text_matters(key) else self.finish(key, None)
 
+    def shares_memory(self, key: FreeName, later: FreeName) -> bool:
+        """Return whether both names may be of one object."""
+        return key.written.shape == later.written.shape
+
     def rest_length(self, key: FreeName) -> int | None:
         """Return None: what follows is known for each name."""
         return None

@@ -258,6 +258,10 @@ class UniqueItems:
         """Return what follows the last item; what follows others depends on them."""
         return self.terms.EPSILON if key.last else None
 
+    def shares_memory(self, key: Closing, later: Closing) -> bool:
+        """Return True: the items of one array have one owner."""
+        return True
+
     def rest_length(self, key: Closing) -> int | None:
         """Return a lower bound for what follows an item, None where it is known for each item."""
         if not self.holds_containers:

@@ -72,6 +72,10 @@ class CaptureOwner(Owner, Protocol):
         """Return what follows every text that is not blocked; None if that depends on the text."""
         ...
 
+    def shares_memory(self, key: Any, later: Any) -> bool:
+        """Return whether the text of a capture may be remembered where a later one is captured."""
+        ...
+
     def rest_length(self, key: Any) -> int | None:
         """Return a lower bound for what follows any text, None if it is to be asked for a text."""
         ...

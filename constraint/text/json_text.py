@@ -135,7 +135,7 @@ class JsonText:
         self.alphabet = JsonAlphabet(terms, style)
         space = {"compact": terms.EPSILON, "spaced": terms.literal(b" ")}
         blank = terms.byte_set(1 << 32 | 1 << 9 | 1 << 10 | 1 << 13)
-        gap = terms.repeat(blank, 0, style.max_whitespace)
+        gap = terms.lexeme(terms.repeat(blank, 0, style.max_whitespace))
         flexible = style.whitespace == "flexible"
         self.gap = gap if flexible else terms.EPSILON
         after = gap if flexible else space[style.whitespace]
