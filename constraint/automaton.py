@@ -103,7 +103,7 @@ class Automaton:
                 open_parts.extend((member, tail) for member in node[1])
             elif node[0] is Kind.CONCAT:
                 open_parts.append((node[1], terms.concat(node[2], tail)))
-            elif node[0] is Kind.REFERENCE and terms.begins_with_capture(part):
+            elif node[0] is Kind.REFERENCE:
                 open_parts.append((node[1].expand(node[2]), tail))
             elif node[0] is Kind.LEXEME and tail != terms.EPSILON:
                 split.append(Branch(self._state(part), self._state(tail)))

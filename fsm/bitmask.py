@@ -21,7 +21,7 @@ def empty_mask(size: int) -> Bitmask:
 
 
 def _positions(token_ids: Iterable[int]) -> tuple[npt.NDArray[np.int64], Bitmask]:
-    ids = np.fromiter(token_ids, np.int64)
+    ids = np.array(token_ids if isinstance(token_ids, np.ndarray) else list(token_ids), np.int64)
     return ids >> 5, (np.uint32(1) << (ids & 31).astype(np.uint32)).view(np.int32)
 
 

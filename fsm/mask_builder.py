@@ -31,7 +31,8 @@ from .vocabulary import Vocabulary
 Ints = npt.NDArray[np.int32]
 ROOT = 0
 MANY = 64  # pairs to walk from, among which it pays to look for equal ones
-NO_ENDS = np.empty(0, np.int32)
+NO_NODES = NO_ENDS = np.empty(0, np.int32)
+AT_ROOT = np.zeros(1, np.int32)
 _SHARED: WeakKeyDictionary[Vocabulary, dict[bytes, HeadMask]] = WeakKeyDictionary()
 
 
@@ -75,6 +76,7 @@ class MaskBuilder:
         self._shared = _SHARED.setdefault(vocabulary, {})
         self._heads: dict[int, HeadMask] = {}
         self._captures: dict[tuple[int, int], CaptureMask] = {}
+        self._beginnings: dict[tuple[bytes, int], Ints] = {}
         self._unknown: list[Unknown] = []
         nodes = self.trie.node_count
         self._stack = np.empty(self.trie.max_depth + 2, np.int32)
@@ -84,47 +86,69 @@ class MaskBuilder:
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32."""
         mask = empty_mask(self.size)
-        self._walk([ROOT], [state], mask)
+        self._walk(AT_ROOT, np.array([state], np.int32), mask)
         return mask
 
-    def _walk(self, nodes: list[int], states: list[int], mask: Bitmask) -> Ints:
+    def _walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
         """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
-        exits = []
-        while nodes:
-            pending_nodes, pending_states, left = self.run(nodes, states, mask)
+        exits = [NO_NODES]
+        while len(nodes):
+            nodes, states, left = self.run(nodes, states, mask)
             exits.append(left)
-            nodes, states = [], []
-            split: dict[int, list[int]] = {}
-            for node, state in zip(pending_nodes, pending_states, strict=True):
-                if self.automaton.branches(state):
-                    split.setdefault(state, []).append(node)
-                else:
-                    self.table.know(state)
-                    nodes.append(node)
-                    states.append(state)
-            for state, found in split.items():
-                for branch in self.automaton.branches(state):
-                    self._walk_branch(found, branch, mask, nodes, states)
-        return np.concatenate(exits) if exits else np.empty(0, np.int32)
+            split = self.know(states)
+            if split:
+                nodes, states = self._walk_split(split, nodes, states, mask)
+        return np.concatenate(exits)
+
+    def know(self, states: Ints) -> list[int]:
+        """Fill the rows of some states; return those that have none, as they have branches."""
+        split = []
+        for state in states[:1].tolist() if len(states) == 1 else np.unique(states).tolist():
+            if self.automaton.branches(state):
+                split.append(state)
+            else:
+                self.table.know(state)
+        return split
+
+    def _walk_split(
+        self, split: list[int], nodes: Ints, states: Ints, mask: Bitmask
+    ) -> tuple[Ints, Ints]:
+        """Walk the states that have branches; return the other pairs, and those behind lexemes."""
+        plain = ~np.isin(states, split)
+        more_nodes, more_states = [nodes[plain]], [states[plain]]
+        for state in split:
+            at = nodes[states == state]
+            for branch in self.automaton.branches(state):
+                below = self._walk_branch(at, branch, mask)
+                if len(below):
+                    assert branch.tail is not None
+                    more_nodes.append(below)
+                    more_states.append(np.full(len(below), branch.tail, np.int32))
+        return np.concatenate(more_nodes), np.concatenate(more_states)
 
     def run(
-        self, nodes: list[int], states: list[int], mask: Bitmask, ends: Ints = NO_ENDS
-    ) -> tuple[list[int], list[int], Ints]:
+        self, nodes: Ints, states: Ints, mask: Bitmask, ends: Ints = NO_ENDS
+    ) -> tuple[Ints, Ints, Ints]:
         """Walk from (node, state) pairs; return the pairs still to be walked, and the exits."""
         if len(nodes) > MANY:  # branches of a union often meet
-            pairs = list(dict.fromkeys(zip(nodes, states, strict=True)))
-            nodes, states = [node for node, _ in pairs], [state for _, state in pairs]
-        roots, starts = np.array(nodes, np.int32), np.array(states, np.int32)
-        self.table.cover(starts)
-        pending_nodes: list[int] = []
-        pending_states: list[int] = []
-        exits = []
-        for part in self._parts(roots):
-            pending, left = self._walk_part(roots[part], starts[part], mask, ends)
-            for found, buffer in zip((pending_nodes, pending_states), self._pending, strict=True):
-                found += buffer[:pending].tolist()
-            exits.append(self._exits[:left].copy())
-        return pending_nodes, pending_states, exits[0] if len(exits) == 1 else np.concatenate(exits)
+            pairs = np.unique(nodes.astype(np.int64) << 32 | states)
+            nodes, states = (pairs >> 32).astype(np.int32), pairs.astype(np.int32)
+        self.table.cover(states)
+        if len(nodes) == 1:
+            return self._taken(*self._walk_part(nodes, states, mask, ends))
+        found = [
+            self._taken(*self._walk_part(nodes[part], states[part], mask, ends))
+            for part in self._parts(nodes)
+        ]
+        if len(found) == 1:
+            return found[0]
+        pending_nodes, pending_states, exits = zip(*found, strict=True)
+        return np.concatenate(pending_nodes), np.concatenate(pending_states), np.concatenate(exits)
+
+    def _taken(self, pending: int, left: int) -> tuple[Ints, Ints, Ints]:
+        """Return copies of what a walk has left in the buffers."""
+        nodes, states = self._pending
+        return nodes[:pending].copy(), states[:pending].copy(), self._exits[:left].copy()
 
     def _parts(self, roots: Ints) -> list[slice]:
         """Cut start nodes into runs whose subtrees are not larger together than the whole trie.
@@ -165,30 +189,24 @@ class MaskBuilder:
         )
         return pending, left
 
-    def _walk_branch(
-        self, at: list[int], branch: Branch, mask: Bitmask, nodes: list[int], states: list[int]
-    ) -> None:
-        """Add what one branch allows below some nodes; pairs still to be walked go to the lists."""
+    def _walk_branch(self, at: Ints, branch: Branch, mask: Bitmask) -> Ints:
+        """Add what one branch allows below some nodes; return where its tail is to be walked."""
         if branch.head is None:
-            assert branch.tail is not None
-            below = at
-        elif branch.tail is None:
+            return at
+        if branch.tail is None:
             mask |= self._capture(at, branch, branch.head)
-            return
-        else:
-            below = self._through(at, branch.head, mask)
-        nodes.extend(below)
-        states.extend([branch.tail] * len(below))
+            return NO_NODES
+        return self._through(at, branch.head, mask)
 
-    def _through(self, at: list[int], head: int, mask: Bitmask) -> list[int]:
+    def _through(self, at: Ints, head: int, mask: Bitmask) -> Ints:
         """Add what a lexeme allows below some nodes; return the nodes to walk its tail from."""
-        if at == [ROOT]:
+        if _is_root(at):
             found = self._head(head)
             mask |= found.mask
             exits = found.inner_exits
         else:
-            exits = self._inner(self._walk(at, [head] * len(at), mask))
-        return [*exits.tolist(), *(at if self.automaton.is_accepting(head) else [])]
+            exits = self._inner(self._walk(at, np.full(len(at), head, np.int32), mask))
+        return np.concatenate((exits, at)) if self.automaton.is_accepting(head) else exits
 
     def _inner(self, exits: Ints) -> Ints:
         return exits[self.trie.skip[exits] > exits + 1]
@@ -200,19 +218,19 @@ class MaskBuilder:
             name = self.automaton.fingerprint(head)
             found = None if name is None else self._shared.get(name)
             if found is None:
-                found = self._walk_head(ROOT, head)
+                found = self._walk_head(AT_ROOT, head)
                 if name is not None:
                     self._shared[name] = found
             self._heads[head] = found
         return found
 
-    def _walk_head(self, node: int, head: int) -> HeadMask:
-        """Walk a lexeme without anything behind it; its states have no branches."""
+    def _walk_head(self, at: Ints, head: int) -> HeadMask:
+        """Walk a lexeme without anything behind it."""
         mask = empty_mask(self.size)
-        exits = self._walk([node], [head], mask)
+        exits = self._walk(at, np.full(len(at), head, np.int32), mask)
         return HeadMask(mask, exits, self._inner(exits))
 
-    def _capture(self, at: list[int], branch: Branch, head: int) -> Bitmask:
+    def _capture(self, at: Ints, branch: Branch, head: int) -> Bitmask:
         """Return the mask of a capture below some nodes."""
         for outer in self._unknown:
             outer.matters |= self.automaton.shares_memory(outer.branch, branch)
@@ -222,38 +240,47 @@ class MaskBuilder:
             if new.exact:
                 return self._without(at, new.mask, blocked) if blocked else new.mask
         mask = empty_mask(self.size)
-        for node in at:
-            found = self._head(head) if node == ROOT else self._walk_head(node, head)
-            mask |= self._each_exit(node, branch, found)
+        for i in range(len(at)):
+            node = at[i : i + 1]
+            found = self._head(head) if _is_root(node) else self._walk_head(node, head)
+            mask |= self._each_exit(int(node[0]), branch, found)
         return mask
 
-    def _new_capture(self, at: list[int], branch: Branch, head: int) -> CaptureMask:
+    def _new_capture(self, at: Ints, branch: Branch, head: int) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
         state = self.automaton.after(branch, None)
-        found = self._captures.get((head, state)) if at == [ROOT] else None
+        found = self._captures.get((head, state)) if _is_root(at) else None
         if found is None:
             mask = empty_mask(self.size)
             exits = self._through(at, head, mask)
             unknown = Unknown(branch)
             self._unknown.append(unknown)
-            self._walk(exits, [state] * len(exits), mask)
+            self._walk(exits, np.full(len(exits), state, np.int32), mask)
             self._unknown.pop()
             found = CaptureMask(mask, exact=not unknown.matters)
-            if at == [ROOT]:
+            if _is_root(at):
                 self._captures[head, state] = found
         return found
 
-    def _without(self, at: list[int], mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
+    def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
-        trie = self.trie
-        cut = mask
-        for text, start in product(blocked, at):
+        ids = [self._beginning(text, start) for text, start in product(blocked, at.tolist())]
+        ids = [found for found in ids if len(found)]
+        if ids:
+            mask = mask.copy()
+            forbid(mask, np.concatenate(ids))
+        return mask
+
+    def _beginning(self, text: bytes, start: int) -> Ints:
+        """Return the tokens below a node that spell a text or begin with it; remembered."""
+        found = self._beginnings.get((text, start))
+        if found is None:
+            trie = self.trie
             node = trie.find(text, start)
-            if node >= 0:
-                cut = mask.copy() if cut is mask else cut
-                end = trie.token_start[trie.skip[node]]
-                forbid(cut, trie.token_ids[trie.token_start[node] : end].tolist())
-        return cut
+            first, last = (node, trie.skip[node]) if node >= 0 else (0, 0)
+            found = trie.token_ids[trie.token_start[first] : trie.token_start[last]]
+            self._beginnings[text, start] = found
+        return found
 
     def _each_exit(self, node: int, branch: Branch, head: HeadMask) -> Bitmask:
         """Return the mask of a capture below `node`, asking for every text what follows it."""
@@ -268,5 +295,9 @@ class MaskBuilder:
                 allow(mask, trie.tokens_at(exit_node).tolist())
                 nodes.append(exit_node)
                 states.append(state)
-        self._walk(nodes, states, mask)
+        self._walk(np.array(nodes, np.int32), np.array(states, np.int32), mask)
         return mask
+
+
+def _is_root(at: Ints) -> bool:
+    return len(at) == 1 and at[0] == ROOT

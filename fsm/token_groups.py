@@ -106,22 +106,17 @@ class TokenGroups:
         builder, automaton, start = self._builder, self._automaton, part.state
         assert start is not None
         ends, mask = np.full(builder.size, DEAD, np.int32), empty_mask(builder.size)
-        nodes, states = part.nodes.tolist(), [start] * len(part.nodes)
-        exits = [part.nodes] if automaton.is_accepting(start) else []
-        inner: dict[int, list[int]] = {}
-        while nodes:
-            pending_nodes, pending_states, left = builder.run(nodes, states, mask, ends)
+        nodes, states = part.nodes, np.full(len(part.nodes), start, np.int32)
+        exits = [nodes] if automaton.is_accepting(start) else []
+        left_over = []
+        while len(nodes):
+            nodes, states, left = builder.run(nodes, states, mask, ends)
             exits.append(left)
-            nodes, states = [], []
-            for node, state in zip(pending_nodes, pending_states, strict=True):
-                if automaton.branches(state):
-                    inner.setdefault(state, []).append(node)
-                else:
-                    builder.table.know(state)
-                    nodes.append(node)
-                    states.append(state)
+            split = builder.know(states)
+            left_over += [replace(part, nodes=nodes[states == s], state=s) for s in split]
+            plain = ~np.isin(states, split)
+            nodes, states = nodes[plain], states[plain]
         self._split(ends, part.matters)
-        left_over = [_at(part, found, state) for state, found in inner.items()]
         return [*left_over, *self._behind(part, np.concatenate(exits))]
 
     def _split(self, ends: Ints, matters: bool) -> None:
@@ -140,7 +135,3 @@ class TokenGroups:
         if part.behind is None or not len(below):
             return []
         return [replace(part.behind, nodes=below)]
-
-
-def _at(part: Part, nodes: list[int], state: int) -> Part:
-    return replace(part, nodes=np.array(nodes, np.int32), state=state)
