@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
+import numpy as np
+import numpy.typing as npt
+
 from .grammar import Grammar
 from .terms.arena import Kind
 
@@ -32,6 +35,20 @@ class Branch:
     capture: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Fixed texts that a state may begin with, in ascending order, and what follows each.
+
+    `bytes` has them one after another, text i from `start[i]` to `start[i + 1]`; `tails` are the
+    states behind them, `rest` is the state of all that begins otherwise, None if nothing does.
+    """
+
+    bytes: npt.NDArray[np.uint8]
+    start: npt.NDArray[np.int32]
+    tails: npt.NDArray[np.int32]
+    rest: int | None
+
+
 class Automaton:
     """Numbers the states of one grammar; callers hold `grammar.lock` around every method."""
 
@@ -41,6 +58,7 @@ class Automaton:
         self._terms_of: list[int] = []
         self._states: dict[int, int] = {self.terms.EMPTY: DEAD}
         self._branches: dict[int, tuple[Branch, ...]] = {}
+        self._texts: dict[int, Texts | None] = {}
         self._fingerprints: dict[int, bytes | None] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
@@ -89,6 +107,38 @@ class Automaton:
         if found is None:
             found = self._branches[state] = self._split(self._terms_of[state])
         return found
+
+    def texts(self, state: int) -> Texts | None:
+        """Return the fixed texts of a state without branches; None if all are single bytes.
+
+        They spare the rows on the way through keys and constants.
+        """
+        if state not in self._texts:
+            self._texts[state] = self._spelled(self._terms_of[state])
+        return self._texts[state]
+
+    def _spelled(self, term: int) -> Texts | None:
+        terms, nodes = self.terms, self.terms.nodes
+        found: list[tuple[bytes, int]] = []
+        rest: list[int] = []
+        for part in nodes[term][1] if nodes[term][0] is Kind.UNION else (term,):
+            _, head, tail = (
+                nodes[part] if nodes[part][0] is Kind.CONCAT else (0, part, terms.EPSILON)
+            )
+            if nodes[head][0] is Kind.LITERAL:
+                found.append((nodes[head][1], tail))
+            else:
+                rest.append(part)
+        if all(len(text) == 1 for text, _ in found):
+            return None
+        found.sort()
+        start = np.cumsum([0, *(len(text) for text, _ in found)], dtype=np.int32)
+        return Texts(
+            np.frombuffer(b"".join(text for text, _ in found), np.uint8),
+            start,
+            np.array([self._state(tail) for _, tail in found], np.int32),
+            self._state(terms.union(rest)) if rest else None,
+        )
 
     def _split(self, term: int) -> tuple[Branch, ...]:
         """Take unions and the heads of concatenations apart until lexemes show."""

@@ -34,20 +34,23 @@ def walk(
     pending_nodes: Any,
     pending_states: Any,
     exits: Any,
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Walk the subtrees of `nodes`, each from its state, and allow the tokens met alive.
 
     Shapes: the trie arrays of `VocabularyTrie`; table (states, 256) int32, -1 dead; known,
     accepting (states,) bool; nodes, states (k,); stack (max depth + 1,); mask (words,) int32;
     ends (vocabulary,) int32, which gets the state behind each token, or empty; pending_* and exits
-    (trie nodes,) int32 buffers. Returns the number of pending (node, state) pairs and of exits:
-    nodes whose state accepts. Cost: one table read for each trie node whose parent is alive.
+    (trie nodes,) int32 buffers. Returns the number of pending (node, state) pairs and of exits
+    (nodes whose state accepts), and of the subtrees walked: one that could overrun the buffers is
+    left. Cost: one table read for each trie node whose parent is alive.
     """
     pending = 0
     left = 0
     wants_ends = ends.shape[0] > 0
     for k in range(nodes.shape[0]):
         root = nodes[k]
+        if max(pending, left) + skip[root] - root > exits.shape[0]:
+            return pending, left, k
         if not known[states[k]]:
             pending_nodes[pending] = root
             pending_states[pending] = states[k]
@@ -80,4 +83,53 @@ def walk(
                 pending_states[pending] = state
                 pending += 1
                 i = skip[i]
-    return pending, left
+    return pending, left, nodes.shape[0]
+
+
+@njit(cache=True, nogil=True)
+def spell(
+    byte: Any,
+    skip: Any,
+    token_start: Any,
+    token_ids: Any,
+    texts: Any,
+    text_start: Any,
+    nodes: Any,
+    path: Any,
+    mask: Any,
+    ends: Any,
+) -> None:
+    """Follow some texts from some nodes and allow the tokens met on the way.
+
+    Shapes: texts (bytes,) uint8, one after another in ascending order; text_start (t + 1,); nodes
+    (k,); path (max depth + 1,); ends (k, t), which gets the node behind each text, -1 where no
+    token goes that far. Cost: one search among siblings for each byte that a text does not share
+    with the one before it.
+    """
+    for k in range(nodes.shape[0]):
+        path[0] = nodes[k]
+        met = 0  # bytes of the text before that have a node
+        for t in range(text_start.shape[0] - 1):
+            first, length = text_start[t], text_start[t + 1] - text_start[t]
+            common = 0
+            if t > 0:
+                before, others = text_start[t - 1], first - text_start[t - 1]
+                limit = min(length, others)
+                while common < limit and texts[first + common] == texts[before + common]:
+                    common += 1
+                if common > met:  # it ends where the other has ended
+                    ends[k, t] = -1
+                    continue
+            met = common
+            while met < length:
+                child, end = path[met] + 1, skip[path[met]]
+                while child < end and byte[child] < texts[first + met]:
+                    child = skip[child]
+                if child >= end or byte[child] != texts[first + met]:
+                    break
+                met += 1
+                path[met] = child
+                for at in range(token_start[child], token_start[child + 1]):
+                    token = token_ids[at]
+                    mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
+            ends[k, t] = path[met] if met == length else -1

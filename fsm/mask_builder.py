@@ -15,6 +15,7 @@ name by name.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from weakref import WeakKeyDictionary
@@ -22,9 +23,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, Automaton, Branch
+from ..constraint.automaton import DEAD, Automaton, Branch, Texts
 from .bitmask import Bitmask, allow, empty_mask, forbid
-from .kernels import walk
+from .kernels import spell, walk
 from .transition_table import TransitionTable
 from .vocabulary import Vocabulary
 
@@ -95,36 +96,54 @@ class MaskBuilder:
         while len(nodes):
             nodes, states, left = self.run(nodes, states, mask)
             exits.append(left)
-            split = self.know(states)
-            if split:
-                nodes, states = self._walk_split(split, nodes, states, mask)
+            if len(nodes):
+                nodes, states = self._walk_pending(nodes, states, mask)
         return np.concatenate(exits)
+
+    def _walk_pending(self, nodes: Ints, states: Ints, mask: Bitmask) -> tuple[Ints, Ints]:
+        """Take apart or fill the states that a walk has stopped at; return where to go on."""
+        found = _distinct(states)
+        more: list[tuple[Ints, Ints]] = []
+        for state in found:
+            at = nodes if len(found) == 1 else nodes[states == state]
+            if branches := self.automaton.branches(state):
+                for branch in branches:
+                    below = self._walk_branch(at, branch, mask)
+                    if len(below):
+                        assert branch.tail is not None
+                        more.append((below, np.full(len(below), branch.tail, np.int32)))
+            elif texts := self.automaton.texts(state):
+                more.extend(self._spell(at, texts, mask))
+            else:
+                self.table.know(state)
+                more.append((at, np.full(len(at), state, np.int32)))
+        if not more:
+            return NO_NODES, NO_NODES
+        if len(more) == 1:
+            return more[0]
+        return np.concatenate([n for n, _ in more]), np.concatenate([s for _, s in more])
+
+    def _spell(self, at: Ints, texts: Texts, mask: Bitmask) -> Iterator[tuple[Ints, Ints]]:
+        """Add what some texts allow below some nodes; yield where to go on behind them."""
+        trie = self.trie
+        ends = np.empty((len(at), len(texts.tails)), np.int32)
+        arrays = (trie.byte, trie.skip, trie.token_start, trie.token_ids)
+        spell(*arrays, texts.bytes, texts.start, at, self._stack, mask, ends)
+        goes_on = (ends >= 0) & (trie.skip[ends] > ends + 1)
+        if goes_on.any():
+            yield ends[goes_on], np.broadcast_to(texts.tails, ends.shape)[goes_on]
+        if texts.rest is not None:
+            yield at, np.full(len(at), texts.rest, np.int32)
 
     def know(self, states: Ints) -> list[int]:
         """Fill the rows of some states; return those that have none, as they have branches."""
         split = []
-        for state in states[:1].tolist() if len(states) == 1 else np.unique(states).tolist():
+        for state in _distinct(states):
             if self.automaton.branches(state):
                 split.append(state)
             else:
                 self.table.know(state)
         return split
-
-    def _walk_split(
-        self, split: list[int], nodes: Ints, states: Ints, mask: Bitmask
-    ) -> tuple[Ints, Ints]:
-        """Walk the states that have branches; return the other pairs, and those behind lexemes."""
-        plain = ~np.isin(states, split)
-        more_nodes, more_states = [nodes[plain]], [states[plain]]
-        for state in split:
-            at = nodes[states == state]
-            for branch in self.automaton.branches(state):
-                below = self._walk_branch(at, branch, mask)
-                if len(below):
-                    assert branch.tail is not None
-                    more_nodes.append(below)
-                    more_states.append(np.full(len(below), branch.tail, np.int32))
-        return np.concatenate(more_nodes), np.concatenate(more_states)
 
     def run(
         self, nodes: Ints, states: Ints, mask: Bitmask, ends: Ints = NO_ENDS
@@ -134,12 +153,11 @@ class MaskBuilder:
             pairs = np.unique(nodes.astype(np.int64) << 32 | states)
             nodes, states = (pairs >> 32).astype(np.int32), pairs.astype(np.int32)
         self.table.cover(states)
-        if len(nodes) == 1:
-            return self._taken(*self._walk_part(nodes, states, mask, ends))
-        found = [
-            self._taken(*self._walk_part(nodes[part], states[part], mask, ends))
-            for part in self._parts(nodes)
-        ]
+        found = []
+        while len(nodes):
+            pending, left, done = self._walk_part(nodes, states, mask, ends)
+            found.append(self._taken(pending, left))
+            nodes, states = nodes[done:], states[done:]
         if len(found) == 1:
             return found[0]
         pending_nodes, pending_states, exits = zip(*found, strict=True)
@@ -150,27 +168,11 @@ class MaskBuilder:
         nodes, states = self._pending
         return nodes[:pending].copy(), states[:pending].copy(), self._exits[:left].copy()
 
-    def _parts(self, roots: Ints) -> list[slice]:
-        """Cut start nodes into runs whose subtrees are not larger together than the whole trie.
-
-        A walk writes no more than one pair and one exit for each node of its subtrees, and the
-        buffers have room for as many as the trie has nodes.
-        """
-        room = len(self._exits)
-        sizes = self.trie.skip[roots] - roots
-        if int(sizes.sum(dtype=np.int64)) <= room:
-            return [slice(0, len(roots))]
-        parts, first, used = [], 0, 0
-        for k, size in enumerate(sizes.tolist()):
-            if used + size > room:
-                parts.append(slice(first, k))
-                first, used = k, 0
-            used += size
-        return [*parts, slice(first, len(roots))]
-
-    def _walk_part(self, roots: Ints, starts: Ints, mask: Bitmask, ends: Ints) -> tuple[int, int]:
+    def _walk_part(
+        self, roots: Ints, starts: Ints, mask: Bitmask, ends: Ints
+    ) -> tuple[int, int, int]:
         trie, table = self.trie, self.table
-        pending, left = walk(
+        found: tuple[int, int, int] = walk(
             trie.byte,
             trie.depth,
             trie.skip,
@@ -187,7 +189,7 @@ class MaskBuilder:
             *self._pending,
             self._exits,
         )
-        return pending, left
+        return found
 
     def _walk_branch(self, at: Ints, branch: Branch, mask: Bitmask) -> Ints:
         """Add what one branch allows below some nodes; return where its tail is to be walked."""
@@ -301,3 +303,9 @@ class MaskBuilder:
 
 def _is_root(at: Ints) -> bool:
     return len(at) == 1 and at[0] == ROOT
+
+
+def _distinct(states: Ints) -> list[int]:
+    if len(states) == 1 or (states == states[0]).all():
+        return [int(states[0])]
+    return list(np.unique(states).tolist())

@@ -53,6 +53,14 @@ def duration(speller: Speller) -> int:
 class LeapSeconds(Machine):
     """Times with second 60; a state is the part of `HH:MM` that has been read."""
 
+    def __init__(self, speller: Speller) -> None:
+        super().__init__(speller)
+        self._sixty = speller.regex(f":60{_FRACTION}")
+
+    def min_length(self, state: str) -> int:
+        """Return what is left of `HH:MM:60` and an offset; at 23:59 that may be one letter."""
+        return len("HH:MM:60") - len(state) + (1 if "23:59".startswith(state) else len("+HH:MM"))
+
     def accepts(self, state: str) -> bool:
         """Return False: no text ends in the hours or minutes."""
         return False
@@ -78,5 +86,4 @@ class LeapSeconds(Machine):
         ]
         if clock == "23:59":
             offsets.append(self.speller.regex("[Zz]"))
-        second = self.speller.regex(f":60{_FRACTION}")
-        return self.terms.concat(second, self.terms.union(offsets))
+        return self.terms.concat(self._sixty, self.terms.union(offsets))
