@@ -36,6 +36,19 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A lexeme `x{low,high} rest` of which each byte tells whether an `x` begins, goes on or ended.
+
+    `base` is the state of `x* rest`; `starts` has the bytes (256 bits) with which an `x` begins.
+    """
+
+    base: int
+    low: int
+    high: int | None
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
     """Fixed texts that a state may begin with, in ascending order, and what follows each.
 
@@ -225,6 +238,21 @@ class Automaton:
     def min_bytes(self, state: int) -> int:
         """Return the length of a shortest completion."""
         return self._shortest.text_length(self._terms_of[state])
+
+    def counted(self, state: int) -> Counted | None:
+        """Return the counter that a lexeme begins with; None without one, or without bounds."""
+        terms, nodes = self.terms, self.terms.nodes
+        lexeme = nodes[self._terms_of[state]]
+        body = nodes[lexeme[1]] if lexeme[0] is Kind.LEXEME else lexeme
+        if body[0] is not Kind.CONCAT or nodes[body[1]][0] is not Kind.REPEAT:
+            return None
+        _, inner, low, high = nodes[body[1]]
+        starts, ends = (sum(mask for mask, _ in terms.row(term)) for term in (inner, body[2]))
+        unbounded = (low, high) == (0, None)
+        if unbounded or terms.nullable(inner) or terms.nullable(body[2]) or starts & ends:
+            return None
+        base = terms.lexeme(terms.concat(terms.repeat(inner, 0, None), body[2]))
+        return Counted(self._state(base), low, high, starts)
 
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.

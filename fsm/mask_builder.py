@@ -16,16 +16,17 @@ name by name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, Automaton, Branch, Texts
+from ..constraint.automaton import DEAD, Automaton, Branch, Counted, Texts
 from .bitmask import Bitmask, allow, empty_mask, forbid
-from .kernels import spell, walk
+from .counted import CountedTokens
+from .kernels import count, spell, walk
 from .transition_table import TransitionTable
 from .vocabulary import Vocabulary
 
@@ -34,7 +35,7 @@ ROOT = 0
 MANY = 64  # pairs to walk from, among which it pays to look for equal ones
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
 AT_ROOT = np.zeros(1, np.int32)
-_SHARED: WeakKeyDictionary[Vocabulary, dict[bytes, HeadMask]] = WeakKeyDictionary()
+WIDE = 64  # bytes to begin with; fewer are walked sooner than counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,17 @@ class HeadMask:
     mask: Bitmask
     exits: Ints
     inner_exits: Ints
+
+
+@dataclass(slots=True)
+class Shared:
+    """What grammars over one vocabulary share, by fingerprint."""
+
+    heads: dict[bytes, HeadMask] = field(default_factory=dict)
+    counted: dict[bytes, CountedTokens] = field(default_factory=dict)
+
+
+_SHARED: WeakKeyDictionary[Vocabulary, Shared] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ class MaskBuilder:
         self.table = TransitionTable(automaton)
         self.size = vocabulary.size
         self.trie = vocabulary.trie
-        self._shared = _SHARED.setdefault(vocabulary, {})
+        self._shared = _SHARED.setdefault(vocabulary, Shared())
         self._heads: dict[int, HeadMask] = {}
         self._captures: dict[tuple[int, int], CaptureMask] = {}
         self._beginnings: dict[tuple[bytes, int], Ints] = {}
@@ -218,13 +230,54 @@ class MaskBuilder:
         found = self._heads.get(head)
         if found is None:
             name = self.automaton.fingerprint(head)
-            found = None if name is None else self._shared.get(name)
+            found = None if name is None else self._shared.heads.get(name)
             if found is None:
-                found = self._walk_head(AT_ROOT, head)
+                found = self._counted_head(head) or self._walk_head(AT_ROOT, head)
                 if name is not None:
-                    self._shared[name] = found
+                    self._shared.heads[name] = found
             self._heads[head] = found
         return found
+
+    def _counted_head(self, head: int) -> HeadMask | None:
+        """Return what a lexeme with a wide counter allows; None if it has none."""
+        counted = self.automaton.counted(head)
+        if counted is None or counted.starts.bit_count() < WIDE:
+            return None
+        name = self.automaton.fingerprint(counted.base)
+        tokens = None if name is None else self._shared.counted.get(name)
+        if tokens is None:
+            tokens = self._count(counted)
+            if name is not None:
+                self._shared.counted[name] = tokens
+        mask, exits = tokens.within(counted.low, counted.high)
+        return HeadMask(mask, exits, self._inner(exits))
+
+    def _count(self, counted: Counted) -> CountedTokens:
+        trie, table, base = self.trie, self.table, counted.base
+        nodes, states, scratch = AT_ROOT, np.array([base], np.int32), empty_mask(self.size)
+        while len(nodes):
+            nodes, states, _ = self.run(nodes, states, scratch)
+            if len(nodes) and self.know(states):
+                raise AssertionError("the states of one lexeme have no branches")
+        counts = np.full(self.size, -1, np.int32)
+        exit_counts = np.empty_like(self._exits)
+        left = count(
+            trie.byte,
+            trie.depth,
+            trie.skip,
+            trie.token_start,
+            trie.token_ids,
+            table.rows,
+            table.accepting,
+            base,
+            np.array([counted.starts >> byte & 1 for byte in range(256)], np.bool_),
+            self._stack,
+            np.empty_like(self._stack),
+            counts,
+            self._exits,
+            exit_counts,
+        )
+        return CountedTokens(trie, counts, self._exits[:left].copy(), exit_counts[:left].copy())
 
     def _walk_head(self, at: Ints, head: int) -> HeadMask:
         """Walk a lexeme without anything behind it."""

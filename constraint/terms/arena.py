@@ -114,12 +114,13 @@ class TermArena:
         return found
 
     def _captures_at_start(self, node: tuple[Any, ...]) -> int:
-        kind, parts = node[0], node[1:2]
+        kind = node[0]
         if kind is Kind.UNION:
-            parts = node[1]
-        elif kind is not Kind.CONCAT and kind is not Kind.CAPTURE:
+            return max(self._captures[part] for part in node[1])
+        if kind is not Kind.CONCAT and kind is not Kind.CAPTURE:
             return 0
-        return int(max(self._captures[part] for part in parts)) + (kind is Kind.CAPTURE)
+        first: int = node[1]
+        return self._captures[first] + (kind is Kind.CAPTURE)
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""
@@ -149,6 +150,8 @@ class TermArena:
         return tail
 
     def _concat2(self, head: int, tail: int) -> int:
+        if tail == self.EPSILON:
+            return head
         if self.nodes[head][0] is not Kind.CONCAT:
             return self._prepend(head, tail)
         spine = []

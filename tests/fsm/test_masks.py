@@ -13,7 +13,7 @@ from lockstitch.constraint.automaton import Automaton
 from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import token_fsm
-from lockstitch.fsm.bitmask import unpack
+from lockstitch.fsm.bitmask import empty_mask, unpack
 from lockstitch.fsm.mask_builder import MaskBuilder
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary
@@ -126,13 +126,14 @@ def test_walks_from_many_states_stay_inside_their_buffers() -> None:
     grammar = compile_grammar({"type": "json", "value": many_choices(5)})
     fsm = TokenFSM(grammar, vocabulary)
     builder = MaskBuilder(Automaton(grammar), vocabulary)
-    roots = np.zeros(10_000, np.int32)
-    parts = builder._parts(roots)
-    assert [part.stop - part.start for part in parts] == [1] * 10_000
-    inner = np.full(10_000, builder.trie.child(0, ord("a")), np.int32)
-    sizes = builder.trie.skip[inner] - inner
-    for part in builder._parts(inner):
-        assert sizes[part].sum() <= builder.trie.node_count
+    for nodes in (np.zeros(500, np.int32), np.arange(500, dtype=np.int32)):
+        states = np.arange(500, dtype=np.int32) % 7
+        pending, at, exits = builder.run(nodes, states, empty_mask(vocabulary.size))
+        assert len(pending) == len(at)
+        assert len(exits) == 0  # no state is known, so all are given back
+        assert {*zip(pending.tolist(), at.tolist(), strict=True)} == {
+            *zip(nodes.tolist(), states.tolist(), strict=True)
+        }
     assert check_walk(grammar, fsm, random.Random(1), 12)
 
 
