@@ -12,9 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-import numpy as np
-import numpy.typing as npt
-
 from .grammar import Grammar
 from .terms.arena import Kind
 
@@ -50,15 +47,13 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Fixed texts that a state may begin with, in ascending order, and what follows each.
+    """Fixed texts that a state may begin with, in ascending order, and the states behind them.
 
-    `bytes` has them one after another, text i from `start[i]` to `start[i + 1]`; `tails` are the
-    states behind them, `rest` is the state of all that begins otherwise, None if nothing does.
+    `rest` is the state of all that begins otherwise, None if nothing does.
     """
 
-    bytes: npt.NDArray[np.uint8]
-    start: npt.NDArray[np.int32]
-    tails: npt.NDArray[np.int32]
+    texts: tuple[bytes, ...]
+    tails: tuple[int, ...]
     rest: int | None
 
 
@@ -145,13 +140,9 @@ class Automaton:
         if all(len(text) == 1 for text, _ in found):
             return None
         found.sort()
-        start = np.cumsum([0, *(len(text) for text, _ in found)], dtype=np.int32)
-        return Texts(
-            np.frombuffer(b"".join(text for text, _ in found), np.uint8),
-            start,
-            np.array([self._state(tail) for _, tail in found], np.int32),
-            self._state(terms.union(rest)) if rest else None,
-        )
+        texts, tails = zip(*found, strict=True)
+        after = tuple(self._state(tail) for tail in tails)
+        return Texts(texts, after, self._state(terms.union(rest)) if rest else None)
 
     def _split(self, term: int) -> tuple[Branch, ...]:
         """Take unions and the heads of concatenations apart until lexemes show."""

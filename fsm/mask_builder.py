@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import product
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,7 @@ from ..constraint.automaton import DEAD, Automaton, Branch, Counted, Texts
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .counted import CountedTokens
 from .kernels import count, spell, walk
+from .places import Place, Step
 from .transition_table import TransitionTable
 from .vocabulary import Vocabulary
 
@@ -57,6 +59,7 @@ class Shared:
 
     heads: dict[bytes, HeadMask] = field(default_factory=dict)
     counted: dict[bytes, CountedTokens] = field(default_factory=dict)
+    steps: dict[bytes, Step] = field(default_factory=dict)
 
 
 _SHARED: WeakKeyDictionary[Vocabulary, Shared] = WeakKeyDictionary()
@@ -68,6 +71,20 @@ class CaptureMask:
 
     mask: Bitmask
     exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextArrays:
+    """Texts as the kernel reads them: all bytes, and where each begins."""
+
+    bytes: npt.NDArray[np.uint8]
+    start: Ints
+
+    @classmethod
+    def of(cls, texts: Texts) -> TextArrays:
+        """Lay out some texts one after another."""
+        start = np.cumsum([0, *map(len, texts.texts)], dtype=np.int32)
+        return cls(np.frombuffer(b"".join(texts.texts), np.uint8), start)
 
 
 @dataclass(slots=True)
@@ -89,6 +106,8 @@ class MaskBuilder:
         self._shared = _SHARED.setdefault(vocabulary, Shared())
         self._heads: dict[int, HeadMask] = {}
         self._captures: dict[tuple[int, int], CaptureMask] = {}
+        self._texts: dict[int, TextArrays] = {}
+        self._root = Place(AT_ROOT, b"")
         self._beginnings: dict[tuple[bytes, int], Ints] = {}
         self._unknown: list[Unknown] = []
         nodes = self.trie.node_count
@@ -99,8 +118,71 @@ class MaskBuilder:
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32."""
         mask = empty_mask(self.size)
-        self._walk(AT_ROOT, np.array([state], np.int32), mask)
+        self._add(self._root, state, mask)
         return mask
+
+    def _add(self, place: Place, state: int, mask: Bitmask) -> None:
+        """Add what a state allows below the nodes of a place, part by part."""
+        work, plain, met = [(place, state)], [], set()
+        while work:
+            place, state = work.pop()
+            if (place, state) in met:
+                continue
+            met.add((place, state))
+            if branches := self.automaton.branches(state):
+                for branch in branches:
+                    if branch.head is None:
+                        assert branch.tail is not None
+                        work.append((place, branch.tail))
+                    elif branch.tail is None:
+                        mask |= self._capture(place, branch, branch.head)
+                    else:
+                        below = self._beyond(place, branch.head, mask)
+                        if len(below.nodes):
+                            work.append((below, branch.tail))
+            elif texts := self.automaton.texts(state):
+                work += self._behind_texts(place, state, texts, mask)
+            else:
+                plain.append((place.nodes, np.full(len(place.nodes), state, np.int32)))
+        if plain:
+            nodes, states = zip(*plain, strict=True)
+            self._walk(np.concatenate(nodes), np.concatenate(states), mask)
+
+    def _beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
+        """Add what a lexeme allows below a place; return the place behind it."""
+        found = place.steps.get(head)
+        if found is None:
+            step, name = self._step(place, head)
+            found = place.steps[head] = step, Place(step.nodes, name)
+        found[0].add_to(mask)
+        return found[1]
+
+    def _step(self, place: Place, head: int) -> tuple[Step, bytes | None]:
+        own = None if place.name is None else self.automaton.fingerprint(head)
+        name = None if own is None or place.name is None else _digest(place.name, own)
+        step = None if name is None else self._shared.steps.get(name)
+        if step is None:
+            mask = empty_mask(self.size)
+            step = Step.of(mask, self._through(place.nodes, head, mask))
+            if name is not None:
+                self._shared.steps[name] = step
+        return step, name
+
+    def _behind_texts(
+        self, place: Place, state: int, texts: Texts, mask: Bitmask
+    ) -> Iterator[tuple[Place, int]]:
+        """Add what some texts allow below a place; yield where to go on, and in which state."""
+        ends = self._spell(place.nodes, state, texts, mask)
+        goes_on = (ends >= 0) & (self.trie.skip[ends] > ends + 1)
+        for i in np.flatnonzero(goes_on.any(axis=0)).tolist():
+            text = texts.texts[i]
+            below = place.texts.get(text)
+            if below is None:
+                name = None if place.name is None else _digest(place.name, b"text", text)
+                below = place.texts[text] = Place(ends[goes_on[:, i], i], name)
+            yield below, texts.tails[i]
+        if texts.rest is not None:
+            yield place, texts.rest
 
     def _walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
         """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
@@ -125,7 +207,8 @@ class MaskBuilder:
                         assert branch.tail is not None
                         more.append((below, np.full(len(below), branch.tail, np.int32)))
             elif texts := self.automaton.texts(state):
-                more.extend(self._spell(at, texts, mask))
+                for place, tail in self._behind_texts(Place(at), state, texts, mask):
+                    more.append((place.nodes, np.full(len(place.nodes), tail, np.int32)))
             else:
                 self.table.know(state)
                 more.append((at, np.full(len(at), state, np.int32)))
@@ -135,17 +218,16 @@ class MaskBuilder:
             return more[0]
         return np.concatenate([n for n, _ in more]), np.concatenate([s for _, s in more])
 
-    def _spell(self, at: Ints, texts: Texts, mask: Bitmask) -> Iterator[tuple[Ints, Ints]]:
-        """Add what some texts allow below some nodes; yield where to go on behind them."""
+    def _spell(self, at: Ints, state: int, texts: Texts, mask: Bitmask) -> Ints:
+        """Add what some texts allow below some nodes; return the node behind each: (at, texts)."""
         trie = self.trie
-        ends = np.empty((len(at), len(texts.tails)), np.int32)
-        arrays = (trie.byte, trie.skip, trie.token_start, trie.token_ids)
-        spell(*arrays, texts.bytes, texts.start, at, self._stack, mask, ends)
-        goes_on = (ends >= 0) & (trie.skip[ends] > ends + 1)
-        if goes_on.any():
-            yield ends[goes_on], np.broadcast_to(texts.tails, ends.shape)[goes_on]
-        if texts.rest is not None:
-            yield at, np.full(len(at), texts.rest, np.int32)
+        arrays = self._texts.get(state)
+        if arrays is None:
+            arrays = self._texts[state] = TextArrays.of(texts)
+        ends = np.empty((len(at), len(texts.texts)), np.int32)
+        flat = (trie.byte, trie.skip, trie.token_start, trie.token_ids)
+        spell(*flat, arrays.bytes, arrays.start, at, self._stack, mask, ends)
+        return ends
 
     def know(self, states: Ints) -> list[int]:
         """Fill the rows of some states; return those that have none, as they have branches."""
@@ -208,7 +290,7 @@ class MaskBuilder:
         if branch.head is None:
             return at
         if branch.tail is None:
-            mask |= self._capture(at, branch, branch.head)
+            mask |= self._capture(Place(at), branch, branch.head)
             return NO_NODES
         return self._through(at, branch.head, mask)
 
@@ -285,35 +367,49 @@ class MaskBuilder:
         exits = self._walk(at, np.full(len(at), head, np.int32), mask)
         return HeadMask(mask, exits, self._inner(exits))
 
-    def _capture(self, at: Ints, branch: Branch, head: int) -> Bitmask:
-        """Return the mask of a capture below some nodes."""
+    def _capture(self, place: Place, branch: Branch, head: int) -> Bitmask:
+        """Return the mask of a capture below the nodes of a place."""
         for outer in self._unknown:
             outer.matters |= self.automaton.shares_memory(outer.branch, branch)
         blocked = self.automaton.blocked(branch)
         if blocked is not None:
-            new = self._new_capture(at, branch, head)
+            new = self._new_capture(place, branch, head)
             if new.exact:
-                return self._without(at, new.mask, blocked) if blocked else new.mask
+                return self._without(place.nodes, new.mask, blocked) if blocked else new.mask
+        return self._each_text(place.nodes, branch, head)
+
+    def _each_text(self, at: Ints, branch: Branch, head: int) -> Bitmask:
+        """Return the mask of a capture below some nodes, text by text where it ends in a token."""
         mask = empty_mask(self.size)
+        if not _is_root(at):
+            ending = self._above(at, self._walk_head(at, head).exits)
+            mask |= self._walk_head(at[~ending], head).mask
+            at = at[ending]
         for i in range(len(at)):
             node = at[i : i + 1]
             found = self._head(head) if _is_root(node) else self._walk_head(node, head)
             mask |= self._each_exit(int(node[0]), branch, found)
         return mask
 
-    def _new_capture(self, at: Ints, branch: Branch, head: int) -> CaptureMask:
+    def _above(self, at: Ints, below: Ints) -> npt.NDArray[np.bool_]:
+        """Return which of some nodes have one of the others in their subtree: (at,)."""
+        below = np.sort(below)
+        first, last = np.searchsorted(below, at), np.searchsorted(below, self.trie.skip[at])
+        return np.asarray(first < last, np.bool_)
+
+    def _new_capture(self, place: Place, branch: Branch, head: int) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
         state = self.automaton.after(branch, None)
-        found = self._captures.get((head, state)) if _is_root(at) else None
+        found = self._captures.get((head, state)) if place is self._root else None
         if found is None:
             mask = empty_mask(self.size)
-            exits = self._through(at, head, mask)
+            below = self._beyond(place, head, mask)
             unknown = Unknown(branch)
             self._unknown.append(unknown)
-            self._walk(exits, np.full(len(exits), state, np.int32), mask)
+            self._add(below, state, mask)
             self._unknown.pop()
             found = CaptureMask(mask, exact=not unknown.matters)
-            if _is_root(at):
+            if place is self._root:
                 self._captures[head, state] = found
         return found
 
@@ -362,3 +458,9 @@ def _distinct(states: Ints) -> list[int]:
     if len(states) == 1 or (states == states[0]).all():
         return [int(states[0])]
     return list(np.unique(states).tolist())
+
+
+def _digest(*parts: bytes) -> bytes:
+    return blake2b(
+        b"".join(len(p).to_bytes(4, "little") + p for p in parts), digest_size=16
+    ).digest()

@@ -116,7 +116,7 @@ class TermArena:
     def _captures_at_start(self, node: tuple[Any, ...]) -> int:
         kind = node[0]
         if kind is Kind.UNION:
-            return max(self._captures[part] for part in node[1])
+            return int(max(self._captures[part] for part in node[1]))
         if kind is not Kind.CONCAT and kind is not Kind.CAPTURE:
             return 0
         first: int = node[1]
