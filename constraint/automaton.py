@@ -117,7 +117,7 @@ class Automaton:
         return found
 
     def texts(self, state: int) -> Texts | None:
-        """Return the fixed texts of a state without branches; None if all are single bytes.
+        """Return the fixed texts of a state without branches; None if all are last bytes.
 
         They spare the rows on the way through keys and constants.
         """
@@ -137,7 +137,7 @@ class Automaton:
                 found.append((nodes[head][1], tail))
             else:
                 rest.append(part)
-        if all(len(text) == 1 for text, _ in found):
+        if all(len(text) == 1 and tail == terms.EPSILON for text, tail in found):
             return None
         found.sort()
         texts, tails = zip(*found, strict=True)

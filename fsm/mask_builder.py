@@ -24,19 +24,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, Automaton, Branch, Counted, Texts
+from ..constraint.automaton import DEAD, Automaton, Branch, Texts
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .counted import CountedTokens
-from .kernels import count, spell, walk
 from .places import Place, Step
-from .transition_table import TransitionTable
 from .vocabulary import Vocabulary
+from .walker import AT_ROOT, NO_NODES, Walker, distinct
 
 Ints = npt.NDArray[np.int32]
 ROOT = 0
-MANY = 64  # pairs to walk from, among which it pays to look for equal ones
-NO_NODES = NO_ENDS = np.empty(0, np.int32)
-AT_ROOT = np.zeros(1, np.int32)
 WIDE = 64  # bytes to begin with; fewer are walked sooner than counted
 
 
@@ -73,20 +69,6 @@ class CaptureMask:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TextArrays:
-    """Texts as the kernel reads them: all bytes, and where each begins."""
-
-    bytes: npt.NDArray[np.uint8]
-    start: Ints
-
-    @classmethod
-    def of(cls, texts: Texts) -> TextArrays:
-        """Lay out some texts one after another."""
-        start = np.cumsum([0, *map(len, texts.texts)], dtype=np.int32)
-        return cls(np.frombuffer(b"".join(texts.texts), np.uint8), start)
-
-
 @dataclass(slots=True)
 class Unknown:
     """A capture that is walked with its text left open; whether a later capture asks for it."""
@@ -100,20 +82,15 @@ class MaskBuilder:
 
     def __init__(self, automaton: Automaton, vocabulary: Vocabulary) -> None:
         self.automaton = automaton
-        self.table = TransitionTable(automaton)
+        self.walker = Walker(automaton, vocabulary)
         self.size = vocabulary.size
         self.trie = vocabulary.trie
         self._shared = _SHARED.setdefault(vocabulary, Shared())
         self._heads: dict[int, HeadMask] = {}
         self._captures: dict[tuple[int, int], CaptureMask] = {}
-        self._texts: dict[int, TextArrays] = {}
         self._root = Place(AT_ROOT, b"")
         self._beginnings: dict[tuple[bytes, int], Ints] = {}
         self._unknown: list[Unknown] = []
-        nodes = self.trie.node_count
-        self._stack = np.empty(self.trie.max_depth + 2, np.int32)
-        self._pending = (np.empty(nodes, np.int32), np.empty(nodes, np.int32))
-        self._exits = np.empty(nodes, np.int32)
 
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32."""
@@ -172,7 +149,7 @@ class MaskBuilder:
         self, place: Place, state: int, texts: Texts, mask: Bitmask
     ) -> Iterator[tuple[Place, int]]:
         """Add what some texts allow below a place; yield where to go on, and in which state."""
-        ends = self._spell(place.nodes, state, texts, mask)
+        ends = self.walker.spell(place.nodes, state, texts, mask)
         goes_on = (ends >= 0) & (self.trie.skip[ends] > ends + 1)
         for i in np.flatnonzero(goes_on.any(axis=0)).tolist():
             text = texts.texts[i]
@@ -188,7 +165,7 @@ class MaskBuilder:
         """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
         exits = [NO_NODES]
         while len(nodes):
-            nodes, states, left = self.run(nodes, states, mask)
+            nodes, states, left = self.walker.run(nodes, states, mask)
             exits.append(left)
             if len(nodes):
                 nodes, states = self._walk_pending(nodes, states, mask)
@@ -196,7 +173,7 @@ class MaskBuilder:
 
     def _walk_pending(self, nodes: Ints, states: Ints, mask: Bitmask) -> tuple[Ints, Ints]:
         """Take apart or fill the states that a walk has stopped at; return where to go on."""
-        found = _distinct(states)
+        found = distinct(states)
         more: list[tuple[Ints, Ints]] = []
         for state in found:
             at = nodes if len(found) == 1 else nodes[states == state]
@@ -210,80 +187,13 @@ class MaskBuilder:
                 for place, tail in self._behind_texts(Place(at), state, texts, mask):
                     more.append((place.nodes, np.full(len(place.nodes), tail, np.int32)))
             else:
-                self.table.know(state)
+                self.walker.table.know(state)
                 more.append((at, np.full(len(at), state, np.int32)))
         if not more:
             return NO_NODES, NO_NODES
         if len(more) == 1:
             return more[0]
         return np.concatenate([n for n, _ in more]), np.concatenate([s for _, s in more])
-
-    def _spell(self, at: Ints, state: int, texts: Texts, mask: Bitmask) -> Ints:
-        """Add what some texts allow below some nodes; return the node behind each: (at, texts)."""
-        trie = self.trie
-        arrays = self._texts.get(state)
-        if arrays is None:
-            arrays = self._texts[state] = TextArrays.of(texts)
-        ends = np.empty((len(at), len(texts.texts)), np.int32)
-        flat = (trie.byte, trie.skip, trie.token_start, trie.token_ids)
-        spell(*flat, arrays.bytes, arrays.start, at, self._stack, mask, ends)
-        return ends
-
-    def know(self, states: Ints) -> list[int]:
-        """Fill the rows of some states; return those that have none, as they have branches."""
-        split = []
-        for state in _distinct(states):
-            if self.automaton.branches(state):
-                split.append(state)
-            else:
-                self.table.know(state)
-        return split
-
-    def run(
-        self, nodes: Ints, states: Ints, mask: Bitmask, ends: Ints = NO_ENDS
-    ) -> tuple[Ints, Ints, Ints]:
-        """Walk from (node, state) pairs; return the pairs still to be walked, and the exits."""
-        if len(nodes) > MANY:  # branches of a union often meet
-            pairs = np.unique(nodes.astype(np.int64) << 32 | states)
-            nodes, states = (pairs >> 32).astype(np.int32), pairs.astype(np.int32)
-        self.table.cover(states)
-        found = []
-        while len(nodes):
-            pending, left, done = self._walk_part(nodes, states, mask, ends)
-            found.append(self._taken(pending, left))
-            nodes, states = nodes[done:], states[done:]
-        if len(found) == 1:
-            return found[0]
-        pending_nodes, pending_states, exits = zip(*found, strict=True)
-        return np.concatenate(pending_nodes), np.concatenate(pending_states), np.concatenate(exits)
-
-    def _taken(self, pending: int, left: int) -> tuple[Ints, Ints, Ints]:
-        """Return copies of what a walk has left in the buffers."""
-        nodes, states = self._pending
-        return nodes[:pending].copy(), states[:pending].copy(), self._exits[:left].copy()
-
-    def _walk_part(
-        self, roots: Ints, starts: Ints, mask: Bitmask, ends: Ints
-    ) -> tuple[int, int, int]:
-        trie, table = self.trie, self.table
-        found: tuple[int, int, int] = walk(
-            trie.byte,
-            trie.depth,
-            trie.skip,
-            trie.token_start,
-            trie.token_ids,
-            table.rows,
-            table.known,
-            table.accepting,
-            roots,
-            starts,
-            self._stack,
-            mask,
-            ends,
-            *self._pending,
-            self._exits,
-        )
-        return found
 
     def _walk_branch(self, at: Ints, branch: Branch, mask: Bitmask) -> Ints:
         """Add what one branch allows below some nodes; return where its tail is to be walked."""
@@ -301,11 +211,8 @@ class MaskBuilder:
             mask |= found.mask
             exits = found.inner_exits
         else:
-            exits = self._inner(self._walk(at, np.full(len(at), head, np.int32), mask))
+            exits = self.walker.inner(self._walk(at, np.full(len(at), head, np.int32), mask))
         return np.concatenate((exits, at)) if self.automaton.is_accepting(head) else exits
-
-    def _inner(self, exits: Ints) -> Ints:
-        return exits[self.trie.skip[exits] > exits + 1]
 
     def _head(self, head: int) -> HeadMask:
         """Return what a lexeme allows from the root; it is looked up if any grammar has met it."""
@@ -328,44 +235,17 @@ class MaskBuilder:
         name = self.automaton.fingerprint(counted.base)
         tokens = None if name is None else self._shared.counted.get(name)
         if tokens is None:
-            tokens = self._count(counted)
+            tokens = self.walker.count(counted)
             if name is not None:
                 self._shared.counted[name] = tokens
         mask, exits = tokens.within(counted.low, counted.high)
-        return HeadMask(mask, exits, self._inner(exits))
-
-    def _count(self, counted: Counted) -> CountedTokens:
-        trie, table, base = self.trie, self.table, counted.base
-        nodes, states, scratch = AT_ROOT, np.array([base], np.int32), empty_mask(self.size)
-        while len(nodes):
-            nodes, states, _ = self.run(nodes, states, scratch)
-            if len(nodes) and self.know(states):
-                raise AssertionError("the states of one lexeme have no branches")
-        counts = np.full(self.size, -1, np.int32)
-        exit_counts = np.empty_like(self._exits)
-        left = count(
-            trie.byte,
-            trie.depth,
-            trie.skip,
-            trie.token_start,
-            trie.token_ids,
-            table.rows,
-            table.accepting,
-            base,
-            np.array([counted.starts >> byte & 1 for byte in range(256)], np.bool_),
-            self._stack,
-            np.empty_like(self._stack),
-            counts,
-            self._exits,
-            exit_counts,
-        )
-        return CountedTokens(trie, counts, self._exits[:left].copy(), exit_counts[:left].copy())
+        return HeadMask(mask, exits, self.walker.inner(exits))
 
     def _walk_head(self, at: Ints, head: int) -> HeadMask:
         """Walk a lexeme without anything behind it."""
         mask = empty_mask(self.size)
         exits = self._walk(at, np.full(len(at), head, np.int32), mask)
-        return HeadMask(mask, exits, self._inner(exits))
+        return HeadMask(mask, exits, self.walker.inner(exits))
 
     def _capture(self, place: Place, branch: Branch, head: int) -> Bitmask:
         """Return the mask of a capture below the nodes of a place."""
@@ -452,12 +332,6 @@ class MaskBuilder:
 
 def _is_root(at: Ints) -> bool:
     return len(at) == 1 and at[0] == ROOT
-
-
-def _distinct(states: Ints) -> list[int]:
-    if len(states) == 1 or (states == states[0]).all():
-        return [int(states[0])]
-    return list(np.unique(states).tolist())
 
 
 def _digest(*parts: bytes) -> bytes:

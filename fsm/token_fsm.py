@@ -202,7 +202,7 @@ class TokenFSM:
         with self.grammar.lock:
             allowed = allowed_ids(self.token_mask(state), self.vocabulary.size)
             text = allowed[~np.isin(allowed, list(self._eos))]
-            groups = TokenGroups(self._builder).of(state, text)
+            groups = TokenGroups(self._builder.walker).of(state, text)
         for group in groups:
             if self.fits(state, int(group[0]), budget):
                 allow(kept, group.tolist())

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..constraint.automaton import DEAD, Branch
 from .bitmask import empty_mask
-from .mask_builder import ROOT, Ints, MaskBuilder
+from .walker import AT_ROOT, Ints, Walker
 
 MOST_ALONE = 256
 MOST_WALKS = 256  # past it, tokens stand alone
@@ -43,16 +43,16 @@ class Part:
 class TokenGroups:
     """Groups the allowed tokens of one state; made for a single use, under the grammar's lock."""
 
-    def __init__(self, builder: MaskBuilder) -> None:
-        self._builder = builder
-        self._automaton, self._trie = builder.automaton, builder.trie
-        self._group = np.zeros(builder.size, np.int64)
+    def __init__(self, walker: Walker) -> None:
+        self._walker = walker
+        self._automaton, self._trie = walker.automaton, walker.trie
+        self._group = np.zeros(walker.size, np.int64)
         self._number = 1
-        self._alone = np.zeros(builder.size, np.bool_)
+        self._alone = np.zeros(walker.size, np.bool_)
 
     def of(self, state: int, allowed: Ints) -> list[Ints]:
         """Return groups of allowed tokens; of those that stand alone, the first `MOST_ALONE`."""
-        parts = [Part(np.array([ROOT], np.int32), state)]
+        parts = [Part(AT_ROOT, state)]
         walks = 0
         while parts:
             part = parts.pop()
@@ -103,16 +103,16 @@ class TokenGroups:
 
     def _walk(self, part: Part) -> list[Part]:
         """Walk one part, telling tokens apart by the state behind them; return what is left."""
-        builder, automaton, start = self._builder, self._automaton, part.state
+        walker, automaton, start = self._walker, self._automaton, part.state
         assert start is not None
-        ends, mask = np.full(builder.size, DEAD, np.int32), empty_mask(builder.size)
+        ends, mask = np.full(walker.size, DEAD, np.int32), empty_mask(walker.size)
         nodes, states = part.nodes, np.full(len(part.nodes), start, np.int32)
         exits = [nodes] if automaton.is_accepting(start) else []
         left_over = []
         while len(nodes):
-            nodes, states, left = builder.run(nodes, states, mask, ends)
+            nodes, states, left = walker.run(nodes, states, mask, ends)
             exits.append(left)
-            split = builder.know(states)
+            split = walker.know(states)
             left_over += [replace(part, nodes=nodes[states == s], state=s) for s in split]
             plain = ~np.isin(states, split)
             nodes, states = nodes[plain], states[plain]

@@ -14,9 +14,9 @@ from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import token_fsm
 from lockstitch.fsm.bitmask import empty_mask, unpack
-from lockstitch.fsm.mask_builder import MaskBuilder
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary
+from lockstitch.fsm.walker import Walker
 from lockstitch.schemas.errors import GrammarTooLargeError
 
 VOCABULARY = small_vocabulary()
@@ -125,10 +125,11 @@ def test_walks_from_many_states_stay_inside_their_buffers() -> None:
     vocabulary = small_vocabulary()
     grammar = compile_grammar({"type": "json", "value": many_choices(5)})
     fsm = TokenFSM(grammar, vocabulary)
-    builder = MaskBuilder(Automaton(grammar), vocabulary)
-    for nodes in (np.zeros(500, np.int32), np.arange(500, dtype=np.int32)):
-        states = np.arange(500, dtype=np.int32) % 7
-        pending, at, exits = builder.run(nodes, states, empty_mask(vocabulary.size))
+    walker = Walker(Automaton(grammar), vocabulary)
+    nodes_there = walker.trie.node_count
+    for nodes in (np.zeros(500, np.int32), np.arange(500, dtype=np.int32) % nodes_there):
+        states = np.arange(500, dtype=np.int32) % 2  # the start and the end
+        pending, at, exits = walker.run(nodes, states, empty_mask(vocabulary.size))
         assert len(pending) == len(at)
         assert len(exits) == 0  # no state is known, so all are given back
         assert {*zip(pending.tolist(), at.tolist(), strict=True)} == {

@@ -1,0 +1,61 @@
+"""Strings with a length: one walk of the string without one tells the masks of all lengths.
+
+`x{3,60}"` allows what `x*"` allows, less the tokens that have more than 60 of `x`, and ends only
+where 3 to 60 have been read. So the walk of `x*"` (millions of such states meet the same one) is
+made once for each vocabulary, with the number of `x` that each token begins and that stand before
+each exit; any bounds are then a cut through the tokens, sorted by their count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .bitmask import Bitmask, allow, empty_mask, forbid
+from .trie import VocabularyTrie
+
+Ints = npt.NDArray[np.int32]
+FEW = 4096  # tokens that are cut out one by one; others are put in
+
+
+class CountedTokens:
+    """What `x* rest` allows from the root, by the number of `x`; shared between grammars."""
+
+    def __init__(self, trie: VocabularyTrie, counts: Ints, exits: Ints, exit_counts: Ints) -> None:
+        """`counts` has -1 for tokens that are not allowed: (vocabulary,)."""
+        self._trie = trie
+        order = np.argsort(counts, kind="stable").astype(np.int32)
+        self._ids = order[counts[order] >= 0]
+        self._counts = counts[self._ids]
+        self._size = len(counts)
+        self._exits, self._exit_counts = exits, exit_counts
+        self._masks: dict[int, Bitmask] = {}
+
+    def within(self, low: int, high: int | None) -> tuple[Bitmask, Ints]:
+        """Return the mask, the caller's own, and the exits of `x{low,high} rest`.
+
+        Cost: a copy, and what the bounds cut off.
+        """
+        most = int(self._counts[-1]) if len(self._counts) else 0
+        mask = self._at_most(most if high is None else min(high, most)).copy()
+        short = self._exit_counts < low
+        if short.any():
+            for node in self._exits[short].tolist():
+                forbid(mask, self._trie.tokens_at(node))
+        inside = ~short if high is None else ~short & (self._exit_counts <= high)
+        return mask, self._exits[inside]
+
+    def _at_most(self, high: int) -> Bitmask:
+        """Return the tokens with a count of at most `high`; as many masks as a token is long."""
+        found = self._masks.get(high)
+        if found is None:
+            cut = int(np.searchsorted(self._counts, high, side="right"))
+            whole = self._masks.get(int(self._counts[-1])) if len(self._counts) else None
+            if whole is not None and len(self._ids) - cut <= FEW:
+                found = whole.copy()
+                forbid(found, self._ids[cut:])
+            else:
+                found = empty_mask(self._size)
+                allow(found, self._ids[:cut])
+            self._masks[high] = found
+        return found
