@@ -25,7 +25,7 @@ from ..schemas.grammar import JsonGrammar, parse_grammar
 
 MOST_GRAMMARS = 64
 MOST_REFUSALS = 1024
-MOST_TERMS = 1_000_000  # of all grammars together; a term takes about 1 KiB with its rows
+MOST_BYTES = 1 << 30  # of all grammars together, with the masks that they have met
 QUICK_FUEL = 20_000  # steps; some tens of milliseconds
 
 
@@ -94,16 +94,26 @@ class GrammarCache:
         """Return the place of a grammar, and whether the caller has to fill it."""
         with self._lock:
             found = self._fsms.get(key)
-            future = self._fsms[key] = found or Future()
+            if found is None:
+                self._fsms[key] = Future()
             self._fsms.move_to_end(key)
             self._trim()
-            return future, found is None
+            if key not in self._fsms:  # it has outgrown the limit
+                found = None
+                self._fsms[key] = Future()
+            return self._fsms[key], found is None
 
     def _trim(self) -> None:
-        """Drop the grammars used longest ago until the rest are few and small enough."""
-        sizes = {key: _terms(future) for key, future in self._fsms.items()}
+        """Drop the grammars used longest ago until the rest are few and small enough.
+
+        Also any that has outgrown half of the limit alone: a grammar that remembers names meets new
+        states for ever. Who writes with it keeps it; the next request compiles it anew.
+        """
+        sizes = {key: _bytes(future) for key, future in self._fsms.items()}
+        for key in [key for key, size in sizes.items() if size > MOST_BYTES // 2]:
+            del self._fsms[key], sizes[key]
         total = sum(sizes.values())
-        while len(self._fsms) > MOST_GRAMMARS or (total > MOST_TERMS and len(self._fsms) > 1):
+        while len(self._fsms) > MOST_GRAMMARS or total > MOST_BYTES:
             key, _ = self._fsms.popitem(last=False)
             total -= sizes[key]
 
@@ -124,11 +134,11 @@ class GrammarCache:
             future.set_exception(error)
 
 
-def _terms(future: Future[TokenFSM]) -> int:
-    """Return the terms that a grammar has met, 0 while it is being compiled."""
+def _bytes(future: Future[TokenFSM]) -> int:
+    """Return what a grammar holds, 0 while it is being compiled."""
     if not future.done() or future.exception() is not None:
         return 0
-    return len(future.result().grammar.terms)
+    return future.result().held_bytes
 
 
 def _compile(grammar: object, style: TextStyle) -> Grammar:

@@ -31,6 +31,12 @@ class CountedTokens:
         self._exits, self._exit_counts = exits, exit_counts
         self._masks: dict[int, Bitmask] = {}
 
+    @property
+    def most_bytes(self) -> int:
+        """Return the size of the arrays, with all the masks that bounds can ask for."""
+        kinds = len(np.unique(self._counts))
+        return int(self._ids.nbytes + self._counts.nbytes + kinds * empty_mask(self._size).nbytes)
+
     def within(self, low: int, high: int | None) -> tuple[Bitmask, Ints]:
         """Return the mask, the caller's own, and the exits of `x{low,high} rest`.
 

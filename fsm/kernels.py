@@ -23,8 +23,8 @@ def walk(
     skip: Any,
     token_start: Any,
     token_ids: Any,
-    table: Any,
-    known: Any,
+    rows: Any,
+    row_of: Any,
     accepting: Any,
     nodes: Any,
     states: Any,
@@ -37,12 +37,12 @@ def walk(
 ) -> tuple[int, int, int]:
     """Walk the subtrees of `nodes`, each from its state, and allow the tokens met alive.
 
-    Shapes: the trie arrays of `VocabularyTrie`; table (states, 256) int32, -1 dead; known,
-    accepting (states,) bool; nodes, states (k,); stack (max depth + 1,); mask (words,) int32;
-    ends (vocabulary,) int32, which gets the state behind each token, or empty; pending_* and exits
-    (trie nodes,) int32 buffers. Returns the number of pending (node, state) pairs and of exits
-    (nodes whose state accepts), and of the subtrees walked: one that could overrun the buffers is
-    left. Cost: one table read for each trie node whose parent is alive.
+    Shapes: the trie arrays of `VocabularyTrie`; rows (r, 256) int32, -1 dead; row_of (states,)
+    int32, -1 without a row; accepting (states,) bool; nodes, states (k,); stack (max depth + 1,);
+    mask (words,) int32; ends (vocabulary,) int32, which gets the state behind each token, or empty;
+    pending_* and exits (trie nodes,) int32 buffers. Returns the number of pending (node, state)
+    pairs and of exits (nodes whose state accepts), and of the subtrees walked: one that could
+    overrun the buffers is left. Cost: one table read for each trie node whose parent is alive.
     """
     pending = 0
     left = 0
@@ -51,17 +51,18 @@ def walk(
         root = nodes[k]
         if max(pending, left) + skip[root] - root > exits.shape[0]:
             return pending, left, k
-        if not known[states[k]]:
+        row = row_of[states[k]]
+        if row < 0:
             pending_nodes[pending] = root
             pending_states[pending] = states[k]
             pending += 1
             continue
-        stack[depth[root]] = states[k]
+        stack[depth[root]] = row
         i = root + 1
         end = skip[root]
         while i < end:
             level = depth[i]
-            state = table[stack[level - 1], byte[i]]
+            state = rows[stack[level - 1], byte[i]]
             if state < 0:
                 i = skip[i]
                 continue
@@ -75,8 +76,8 @@ def walk(
                 left += 1
             if skip[i] == i + 1:
                 i += 1
-            elif known[state]:
-                stack[level] = state
+            elif row_of[state] >= 0:
+                stack[level] = row_of[state]
                 i += 1
             else:
                 pending_nodes[pending] = i
@@ -93,7 +94,8 @@ def count(
     skip: Any,
     token_start: Any,
     token_ids: Any,
-    table: Any,
+    rows: Any,
+    row_of: Any,
     accepting: Any,
     base: int,
     starts: Any,
@@ -116,7 +118,7 @@ def count(
     while i < byte.shape[0]:
         above = depth[i] - 1
         before = stack[above]
-        state = table[before, byte[i]]
+        state = rows[row_of[before], byte[i]]
         if state < 0:
             i = skip[i]
             continue

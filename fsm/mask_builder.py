@@ -27,12 +27,16 @@ import numpy.typing as npt
 from ..constraint.automaton import DEAD, Automaton, Branch, Texts
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .counted import CountedTokens
-from .places import Place, Step
+from .places import Place, Sparse, Step
+from .recent import Recent
 from .vocabulary import Vocabulary
 from .walker import AT_ROOT, NO_NODES, Walker, distinct
 
 Ints = npt.NDArray[np.int32]
 ROOT = 0
+KNOWN_BYTES = 32 << 20  # of one grammar's steps and captures
+SHARED_BYTES = 64 << 20  # of each kind that grammars over one vocabulary share
+ENTRY_BYTES = 256  # of a key and its place in a table
 WIDE = 64  # bytes to begin with; fewer are walked sooner than counted
 
 
@@ -48,14 +52,19 @@ class HeadMask:
     exits: Ints
     inner_exits: Ints
 
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        return int(self.mask.nbytes + self.exits.nbytes + self.inner_exits.nbytes)
+
 
 @dataclass(slots=True)
 class Shared:
     """What grammars over one vocabulary share, by fingerprint."""
 
-    heads: dict[bytes, HeadMask] = field(default_factory=dict)
-    counted: dict[bytes, CountedTokens] = field(default_factory=dict)
-    steps: dict[bytes, Step] = field(default_factory=dict)
+    heads: Recent[bytes, HeadMask] = field(default_factory=lambda: Recent(SHARED_BYTES))
+    counted: Recent[bytes, CountedTokens] = field(default_factory=lambda: Recent(SHARED_BYTES))
+    steps: Recent[bytes, Step] = field(default_factory=lambda: Recent(SHARED_BYTES))
 
 
 _SHARED: WeakKeyDictionary[Vocabulary, Shared] = WeakKeyDictionary()
@@ -86,11 +95,18 @@ class MaskBuilder:
         self.size = vocabulary.size
         self.trie = vocabulary.trie
         self._shared = _SHARED.setdefault(vocabulary, Shared())
-        self._heads: dict[int, HeadMask] = {}
-        self._captures: dict[tuple[int, int], CaptureMask] = {}
         self._root = Place(AT_ROOT, b"")
-        self._beginnings: dict[tuple[bytes, int], Ints] = {}
+        self._steps: Recent[tuple[Place, int], tuple[Step, Place]] = Recent(KNOWN_BYTES)
+        self._texts: Recent[tuple[Place, bytes], Place] = Recent(KNOWN_BYTES // 4)
+        self._captures: Recent[tuple[int, int], CaptureMask] = Recent(KNOWN_BYTES // 4)
+        self._beginnings: Recent[tuple[bytes, int], Ints] = Recent(KNOWN_BYTES // 16)
         self._unknown: list[Unknown] = []
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of what this grammar alone has; buffers as large as the trie left out."""
+        kept = (self._steps, self._texts, self._captures, self._beginnings)
+        return sum(cache.held_bytes for cache in kept) + self.walker.table.held_bytes
 
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32."""
@@ -127,11 +143,12 @@ class MaskBuilder:
 
     def _beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
         """Add what a lexeme allows below a place; return the place behind it."""
-        found = place.steps.get(head)
+        found = self._steps.get((place, head))
         if found is None:
             step, name = self._step(place, head)
-            found = place.steps[head] = step, Place(step.nodes, name)
-        found[0].add_to(mask)
+            found = step, Place(step.nodes, name)
+            self._steps.put((place, head), found, step.held_bytes + ENTRY_BYTES)
+        found[0].mask.add_to(mask)
         return found[1]
 
     def _step(self, place: Place, head: int) -> tuple[Step, bytes | None]:
@@ -140,9 +157,10 @@ class MaskBuilder:
         step = None if name is None else self._shared.steps.get(name)
         if step is None:
             mask = empty_mask(self.size)
-            step = Step.of(mask, self._through(place.nodes, head, mask))
+            nodes = self._through(place.nodes, head, mask)
+            step = Step(Sparse.of(mask), nodes)
             if name is not None:
-                self._shared.steps[name] = step
+                self._shared.steps.put(name, step, step.held_bytes + ENTRY_BYTES)
         return step, name
 
     def _behind_texts(
@@ -153,10 +171,11 @@ class MaskBuilder:
         goes_on = (ends >= 0) & (self.trie.skip[ends] > ends + 1)
         for i in np.flatnonzero(goes_on.any(axis=0)).tolist():
             text = texts.texts[i]
-            below = place.texts.get(text)
+            below = self._texts.get((place, text))
             if below is None:
                 name = None if place.name is None else _digest(place.name, b"text", text)
-                below = place.texts[text] = Place(ends[goes_on[:, i], i], name)
+                below = Place(ends[goes_on[:, i], i], name)
+                self._texts.put((place, text), below, below.nodes.nbytes + ENTRY_BYTES)
             yield below, texts.tails[i]
         if texts.rest is not None:
             yield place, texts.rest
@@ -216,15 +235,12 @@ class MaskBuilder:
 
     def _head(self, head: int) -> HeadMask:
         """Return what a lexeme allows from the root; it is looked up if any grammar has met it."""
-        found = self._heads.get(head)
+        name = self.automaton.fingerprint(head)
+        found = None if name is None else self._shared.heads.get(name)
         if found is None:
-            name = self.automaton.fingerprint(head)
-            found = None if name is None else self._shared.heads.get(name)
-            if found is None:
-                found = self._counted_head(head) or self._walk_head(AT_ROOT, head)
-                if name is not None:
-                    self._shared.heads[name] = found
-            self._heads[head] = found
+            found = self._counted_head(head) or self._walk_head(AT_ROOT, head)
+            if name is not None:
+                self._shared.heads.put(name, found, found.held_bytes + ENTRY_BYTES)
         return found
 
     def _counted_head(self, head: int) -> HeadMask | None:
@@ -237,7 +253,7 @@ class MaskBuilder:
         if tokens is None:
             tokens = self.walker.count(counted)
             if name is not None:
-                self._shared.counted[name] = tokens
+                self._shared.counted.put(name, tokens, tokens.most_bytes)
         mask, exits = tokens.within(counted.low, counted.high)
         return HeadMask(mask, exits, self.walker.inner(exits))
 
@@ -290,7 +306,7 @@ class MaskBuilder:
             self._unknown.pop()
             found = CaptureMask(mask, exact=not unknown.matters)
             if place is self._root:
-                self._captures[head, state] = found
+                self._captures.put((head, state), found, mask.nbytes + ENTRY_BYTES)
         return found
 
     def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
@@ -310,7 +326,7 @@ class MaskBuilder:
             node = trie.find(text, start)
             first, last = (node, trie.skip[node]) if node >= 0 else (0, 0)
             found = trie.token_ids[trie.token_start[first] : trie.token_start[last]]
-            self._beginnings[text, start] = found
+            self._beginnings.put((text, start), found, len(text) + ENTRY_BYTES)
         return found
 
     def _each_exit(self, node: int, branch: Branch, head: HeadMask) -> Bitmask:

@@ -9,7 +9,7 @@ every grammar are shared by all grammars of a vocabulary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,35 +20,55 @@ Ints = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one part allows below some nodes: words of the mask that have bits, and where it ends.
+class Sparse:
+    """A mask by its words that have bits: words (k,), bits (k,) int32; all words if they are many.
 
-    `words` (k,) and `bits` (k,) int32; `nodes` are those with further nodes below.
+    `words` is None if `bits` is the whole mask.
     """
 
-    words: Ints
-    bits: Ints
-    nodes: Ints
+    words: Ints | None
+    bits: Bitmask
 
     @classmethod
-    def of(cls, mask: Bitmask, nodes: Ints) -> Step:
-        """Return the step of a whole mask, which is kept sparse."""
-        words = np.flatnonzero(mask).astype(np.int32)
-        return cls(words, mask[words], nodes)
+    def of(cls, mask: Bitmask) -> Sparse:
+        """Return a mask in its smaller form; it may be the array itself."""
+        words = np.flatnonzero(mask)
+        if 2 * len(words) > len(mask):
+            return cls(None, mask)
+        return cls(words.astype(np.int32), mask[words])
 
     def add_to(self, mask: Bitmask) -> None:
-        """Allow in `mask` what the part allows."""
-        mask[self.words] |= self.bits
+        """Allow in `mask` what this one allows."""
+        if self.words is None:
+            mask |= self.bits
+        else:
+            mask[self.words] |= self.bits
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        return int(self.bits.nbytes + (0 if self.words is None else self.words.nbytes))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one part allows below some nodes, and the nodes where it ends that have nodes below."""
+
+    mask: Sparse
+    nodes: Ints
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        return self.mask.held_bytes + int(self.nodes.nbytes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Nodes from which a part is walked; `name` tells the parts before it, in every grammar alike.
 
-    `steps` has the parts walked from here, by their state; `texts` the places behind fixed texts.
+    `name` is None where the parts before have a meaning in one grammar only, or are not known.
     """
 
     nodes: Ints
     name: bytes | None = None
-    steps: dict[int, tuple[Step, Place]] = field(default_factory=dict)
-    texts: dict[bytes, Place] = field(default_factory=dict)

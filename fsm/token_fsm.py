@@ -19,13 +19,17 @@ from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
 from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
 from .logits_processor import GrammarLogitsProcessor
-from .mask_builder import MaskBuilder
+from .mask_builder import ENTRY_BYTES, MaskBuilder
+from .places import Sparse
+from .recent import Recent
 from .token_groups import TokenGroups
 from .vocabulary import Vocabulary
 
 NARROW = 512
 FIRST_FUEL = 300_000  # sixty times what real schemas need; past it each mask takes seconds
 MOST_FORCED_BYTES = 1 << 16
+MASK_BYTES = 64 << 20  # of the masks of one grammar; a fourth of it for each other table
+TERM_BYTES = 1024  # of a term with its rows, about
 
 
 class TokenFSM:
@@ -39,9 +43,10 @@ class TokenFSM:
         self.grammar = grammar
         self.vocabulary = vocabulary
         self._eos = frozenset(vocabulary.eos_token_ids)
-        self._masks: dict[int, Bitmask] = {}
-        self._narrow: dict[int, Bitmask | None] = {}
-        self._next: dict[tuple[int, int], int] = {}
+        self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES)
+        self._sparse: Recent[int, Sparse] = Recent(MASK_BYTES // 4)
+        self._narrow: Recent[int, tuple[Bitmask | None]] = Recent(MASK_BYTES // 4)
+        self._next: Recent[tuple[int, int], int] = Recent(MASK_BYTES // 4)
         with grammar.lock:
             self._automaton = Automaton(grammar)
             self._builder = MaskBuilder(self._automaton, vocabulary)
@@ -71,23 +76,45 @@ class TokenFSM:
         Cost: a walk over the live part of the trie the first time, a look-up later.
         """
         mask = self._masks.get(state)
-        return self._build(state) if mask is None else mask
+        if mask is None:
+            mask = self._rebuilt(state)
+            mask.flags.writeable = False
+            self._masks.put(state, mask, mask.nbytes + ENTRY_BYTES)
+        return mask
 
-    def _build(self, state: int) -> Bitmask:
+    def _rebuilt(self, state: int) -> Bitmask:
+        """Return a mask from its sparse form, which is kept longer, or build it."""
+        sparse = self._sparse.get(state)
+        if sparse is not None:
+            mask = empty_mask(self.vocabulary.size)
+            sparse.add_to(mask)
+            return mask
         with self.grammar.lock:
             mask = self._builder.build(state)
             if self._automaton.is_accepting(state):
                 allow(mask, self._eos)
-        mask.flags.writeable = False
-        return self._masks.setdefault(state, mask)
+        sparse = Sparse.of(mask)
+        if sparse.words is not None:
+            self._sparse.put(state, sparse, sparse.held_bytes + ENTRY_BYTES)
+        return mask
+
+    @property
+    def held_bytes(self) -> int:
+        """Return about how much memory the FSM and its grammar hold."""
+        kept = (self._masks, self._sparse, self._narrow, self._next)
+        learnt = sum(cache.held_bytes for cache in kept) + self._builder.held_bytes
+        return learnt + len(self.grammar.terms) * TERM_BYTES
 
     def allowed_tokens(self, state: int) -> Bitmask | None:
         """Return the allowed ids, ascending int32, if there are at most 512 of them, else None."""
-        if state not in self._narrow:
+        found = self._narrow.get(state)
+        if found is None:
             mask = self.token_mask(state)
             narrow = int(np.bitwise_count(mask.view(np.uint32)).sum()) <= NARROW
-            self._narrow[state] = allowed_ids(mask, self.vocabulary.size) if narrow else None
-        return self._narrow[state]
+            found = (allowed_ids(mask, self.vocabulary.size) if narrow else None,)
+            size = 0 if found[0] is None else found[0].nbytes
+            self._narrow.put(state, found, size + ENTRY_BYTES)
+        return found[0]
 
     def advance(self, state: int, token_id: int) -> int:
         """Return the state after a token; an EOS leads to `finished`, where only EOS may follow.
@@ -97,7 +124,7 @@ class TokenFSM:
         """
         found = self._next.get((state, token_id))
         if found is None:
-            found = self._next[state, token_id] = self._advance(state, token_id)
+            found = self._next.put((state, token_id), self._advance(state, token_id), ENTRY_BYTES)
         return found
 
     def _advance(self, state: int, token_id: int) -> int:

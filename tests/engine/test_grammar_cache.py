@@ -93,13 +93,33 @@ def test_the_oldest_go_when_there_are_too_many(
 def test_large_grammars_do_not_pile_up(
     cache: GrammarCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grammar_cache, "MOST_TERMS", 1000)
     large = cache.get(SLOW)
     assert large is not None
-    assert len(large.grammar.terms) > 1000
+    monkeypatch.setattr(grammar_cache, "MOST_BYTES", large.held_bytes)
     newest = cache.get({"type": "regex", "value": "a"})
     assert cache.get({"type": "regex", "value": "a"}) is newest
     assert cache.get(SLOW) is not large
+
+
+def test_a_grammar_that_has_grown_too_large_is_compiled_anew(
+    cache: GrammarCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each name that was written is a state of its own: one grammar alone could grow for ever."""
+    grammar = {"type": "json", "value": {"type": "object"}}
+    fsm, other = cache.get(grammar), cache.get(SLOW)
+    assert fsm is not None
+    assert other is not None
+    monkeypatch.setattr(grammar_cache, "MOST_BYTES", 2 * max(fsm.held_bytes, other.held_bytes) + 1)
+    assert cache.get(grammar) is fsm
+    before = fsm.held_bytes
+    for name in range(200):
+        state = fsm.advance_bytes(fsm.start, f'{{"{name}": 1, "'.encode())
+        assert state is not None
+        fsm.token_mask(state)
+    assert fsm.held_bytes > before
+    monkeypatch.setattr(grammar_cache, "MOST_BYTES", 2 * fsm.held_bytes - 2)
+    assert cache.get(grammar) is not fsm
+    assert cache.get(SLOW) is other
 
 
 def test_a_process_of_its_own_says_the_same() -> None:

@@ -1,0 +1,83 @@
+"""What was asked for lately is kept, the bytes are bounded, and forgetting changes no mask."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from small_vocabulary import small_vocabulary
+
+from lockstitch import TokenFSM, compile_grammar
+from lockstitch.fsm import mask_builder, token_fsm
+from lockstitch.fsm.bitmask import allowed_ids
+from lockstitch.fsm.recent import Recent
+
+OBJECT = {"type": "json", "value": {"type": "object", "additionalProperties": {"maxLength": 9}}}
+
+
+def test_what_is_asked_for_stays() -> None:
+    cache: Recent[int, str] = Recent(100)
+    for key in range(1000):
+        cache.put(key, str(key), 10)
+        assert cache.get(0) == "0"
+        assert cache.held_bytes <= 100
+    assert cache.get(999) == "999"
+    assert cache.get(500) is None
+    assert len(cache) <= 10
+
+
+def test_a_value_larger_than_all_is_kept_until_the_next() -> None:
+    cache: Recent[int, str] = Recent(100)
+    cache.put(1, "large", 1000)
+    assert cache.get(1) == "large"
+    for key in range(2, 20):
+        cache.put(key, "small", 10)
+    assert cache.get(1) is None
+    assert cache.held_bytes <= 100
+
+
+def states_of(fsm: TokenFSM, seed: int) -> list[int]:
+    """Walk at random, and return the states met."""
+    rng = random.Random(seed)
+    state, met = fsm.start, []
+    for _ in range(60):
+        met.append(state)
+        ids = allowed_ids(fsm.token_mask(state), fsm.vocabulary.size)
+        text = [i for i in ids.tolist() if i not in fsm.vocabulary.eos_token_ids]
+        if not text:
+            break
+        state = fsm.advance(state, rng.choice(text))
+    return met
+
+
+def test_masks_after_they_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = small_vocabulary()
+    whole = TokenFSM(compile_grammar(OBJECT), vocabulary)
+    for name in ("KNOWN_BYTES", "SHARED_BYTES"):
+        monkeypatch.setattr(mask_builder, name, 4096)
+    monkeypatch.setattr(token_fsm, "MASK_BYTES", 2048)
+    small = TokenFSM(compile_grammar(OBJECT), small_vocabulary())
+    for seed in range(4):
+        seen = [small.token_mask(state).tobytes() for state in states_of(small, seed)]
+        assert seen == [whole.token_mask(state).tobytes() for state in states_of(whole, seed)]
+    states = states_of(small, 9)
+    first = [small.token_mask(state).copy() for state in states]
+    for seed in range(5):
+        states_of(small, seed)
+    assert all(np.array_equal(small.token_mask(s), m) for s, m in zip(states, first, strict=True))
+
+
+def test_threads_see_the_same_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_fsm, "MASK_BYTES", 4096)
+    vocabulary = small_vocabulary()
+    expected = TokenFSM(compile_grammar(OBJECT), vocabulary)
+    fsm = TokenFSM(compile_grammar(OBJECT), vocabulary)
+
+    def masks(seed: int, own: TokenFSM) -> list[bytes]:
+        return [own.token_mask(state).tobytes() for state in states_of(own, seed)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda seed: masks(seed, fsm), range(16)))
+    assert found == [masks(seed, expected) for seed in range(16)]
