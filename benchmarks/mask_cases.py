@@ -1,9 +1,9 @@
 """Cases that a sample of schemas does not show, beside another engine of the same harness.
 
 `python benchmarks/mask_cases.py HARNESS --tokenizer DIR --corpora DIR [--peer llg]`, with HARNESS
-as for `masks.py`, prints one line a case: what this engine takes, what the other takes, and the ratio,
-each the median of `--repeats` runs that take turns. Cases that compare the engine with itself
-(bounded against unbounded, late against early) have no peer.
+as for `masks.py`, prints one line a case: what this engine takes, what the other takes, and the
+ratio, each the median of `--repeats` runs that take turns. Cases that compare the engine with
+itself (bounded against unbounded, late against early) have no peer.
 """
 
 from __future__ import annotations
