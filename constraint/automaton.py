@@ -9,6 +9,7 @@ work once.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -129,20 +130,32 @@ class Automaton:
         terms, nodes = self.terms, self.terms.nodes
         found: list[tuple[bytes, int]] = []
         rest: list[int] = []
-        for part in nodes[term][1] if nodes[term][0] is Kind.UNION else (term,):
+        lexeme = nodes[term][0] is Kind.LEXEME
+        for part in self._alternatives(nodes[term][1] if lexeme else term):
             _, head, tail = (
                 nodes[part] if nodes[part][0] is Kind.CONCAT else (0, part, terms.EPSILON)
             )
+            if nodes[head][0] is Kind.LITERAL and terms.is_empty(tail):
+                continue
             if nodes[head][0] is Kind.LITERAL:
-                found.append((nodes[head][1], tail))
+                found.append((nodes[head][1], terms.lexeme(tail) if lexeme else tail))
             else:
-                rest.append(part)
+                rest.append(terms.lexeme(part) if lexeme else part)
         if all(len(text) == 1 and tail == terms.EPSILON for text, tail in found):
             return None
         found.sort()
         texts, tails = zip(*found, strict=True)
         after = tuple(self._state(tail) for tail in tails)
         return Texts(texts, after, self._state(terms.union(rest)) if rest else None)
+
+    def _alternatives(self, term: int) -> Iterable[int]:
+        """Return the members of a union, also of one that something follows."""
+        node = self.terms.nodes[term]
+        if node[0] is Kind.UNION:
+            return node[1]  # type: ignore[no-any-return]
+        if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.UNION:
+            return [self.terms.concat(part, node[2]) for part in self.terms.nodes[node[1]][1]]
+        return (term,)
 
     def _split(self, term: int) -> tuple[Branch, ...]:
         """Take unions and the heads of concatenations apart until lexemes show."""

@@ -187,13 +187,15 @@ class MaskBuilder:
             nodes, states, left = self.walker.run(nodes, states, mask)
             exits.append(left)
             if len(nodes):
-                nodes, states = self._walk_pending(nodes, states, mask)
+                nodes, states = self._walk_pending(nodes, states, mask, exits)
         return np.concatenate(exits)
 
-    def _walk_pending(self, nodes: Ints, states: Ints, mask: Bitmask) -> tuple[Ints, Ints]:
+    def _walk_pending(
+        self, nodes: Ints, states: Ints, mask: Bitmask, exits: list[Ints]
+    ) -> tuple[Ints, Ints]:
         """Take apart or fill the states that a walk has stopped at; return where to go on."""
         found = distinct(states)
-        more: list[tuple[Ints, Ints]] = []
+        more: list[tuple[Ints, Ints]] = [(NO_NODES, NO_NODES)]
         for state in found:
             at = nodes if len(found) == 1 else nodes[states == state]
             if branches := self.automaton.branches(state):
@@ -203,16 +205,27 @@ class MaskBuilder:
                         assert branch.tail is not None
                         more.append((below, np.full(len(below), branch.tail, np.int32)))
             elif texts := self.automaton.texts(state):
-                for place, tail in self._behind_texts(Place(at), state, texts, mask):
-                    more.append((place.nodes, np.full(len(place.nodes), tail, np.int32)))
+                more.append(self._walk_texts(at, state, texts, mask, exits))
             else:
                 self.walker.table.know(state)
                 more.append((at, np.full(len(at), state, np.int32)))
-        if not more:
-            return NO_NODES, NO_NODES
-        if len(more) == 1:
-            return more[0]
         return np.concatenate([n for n, _ in more]), np.concatenate([s for _, s in more])
+
+    def _walk_texts(
+        self, at: Ints, state: int, texts: Texts, mask: Bitmask, exits: list[Ints]
+    ) -> tuple[Ints, Ints]:
+        """Add what some texts allow below some nodes; return where to go on behind them."""
+        ends = self.walker.spell(at, state, texts, mask)
+        met = ends >= 0
+        last = np.array([self.automaton.is_accepting(tail) for tail in texts.tails], np.bool_)
+        exits.append(ends[met & last])
+        goes_on = met & (self.trie.skip[ends] > ends + 1)
+        tails = np.broadcast_to(np.array(texts.tails, np.int32), ends.shape)
+        nodes, states = ends[goes_on], tails[goes_on]
+        if texts.rest is None:
+            return nodes, states
+        rest = np.full(len(at), texts.rest, np.int32)
+        return np.concatenate((nodes, at)), np.concatenate((states, rest))
 
     def _walk_branch(self, at: Ints, branch: Branch, mask: Bitmask) -> Ints:
         """Add what one branch allows below some nodes; return where its tail is to be walked."""

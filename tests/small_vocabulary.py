@@ -18,6 +18,9 @@ PHRASES += [
     'a": 1, "a',
     '": 1, "ab": 2, "',
     "a, b",
+    "null],[",
+    "l],",
+    '"],["a',
 ]
 PIECES = [*WORDS.split(), *PHRASES]
 

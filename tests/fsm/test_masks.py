@@ -90,6 +90,27 @@ def test_masks_of_regexes_are_exact(pattern: str) -> None:
     assert sum(check_walk(grammar, fsm, rng, 12) for _ in range(8)) > 8
 
 
+LISTS: list[dict[str, object]] = [
+    {"enum": [None, "a", 1]},
+    {"type": "array", "items": {"type": "null"}, "maxItems": 1},
+    {"type": "string", "maxLength": 2},
+    {"type": "string", "minLength": 1, "maxLength": 3},
+    {"type": ["null", "boolean"]},
+    {"type": "object", "additionalProperties": {"type": "null"}, "maxProperties": 2},
+]
+
+
+@pytest.mark.parametrize("style", STYLES, ids=["spaced", "compact any order", "everything"])
+@pytest.mark.parametrize("items", LISTS, ids=str)
+def test_masks_of_tokens_that_end_several_items(style: TextStyle, items: dict[str, object]) -> None:
+    """Items of unique arrays are captured whole; tokens that end them are walked on from there."""
+    row = {"type": "array", "items": items, "uniqueItems": True}
+    value = {"type": "array", "items": row, "maxItems": 3}
+    fsm = TokenFSM(compile_grammar({"type": "json", "value": value}, style=style), VOCABULARY)
+    rng = random.Random(1)
+    assert sum(check_walk(fsm.grammar, fsm, rng, 8) for _ in range(8)) > 20
+
+
 def test_a_token_that_writes_a_name_twice_is_masked() -> None:
     table = [bytes([byte]) for byte in range(256)] + [b'x":1,"x":', b'x":1,"y":', b'a":1,"', None]
     vocabulary = Vocabulary(table, [259])
@@ -136,6 +157,13 @@ def test_walks_from_many_states_stay_inside_their_buffers() -> None:
             *zip(nodes.tolist(), states.tolist(), strict=True)
         }
     assert check_walk(grammar, fsm, random.Random(1), 12)
+
+
+def test_an_enum_of_many_texts_has_a_first_mask() -> None:
+    texts = [f"value {i * 7919}" for i in range(50_000)]
+    grammar = compile_grammar({"type": "json", "value": {"enum": texts}})
+    fsm = TokenFSM(grammar, VOCABULARY)
+    assert check_walk(grammar, fsm, random.Random(1), 6)
 
 
 def test_a_first_mask_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
