@@ -17,6 +17,8 @@ from .grammar import Grammar
 from .terms.arena import Kind
 
 DEAD = -1
+FOLD_DEPTH = 12  # parts of a term, counted from its beginning
+FOLD_WIDTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Automaton:
         self._states: dict[int, int] = {self.terms.EMPTY: DEAD}
         self._branches: dict[int, tuple[Branch, ...]] = {}
         self._texts: dict[int, Texts | None] = {}
+        self._folded: dict[tuple[int, int], int] = {}
         self._fingerprints: dict[int, bytes | None] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
@@ -242,6 +245,42 @@ class Automaton:
     def min_bytes(self, state: int) -> int:
         """Return the length of a shortest completion."""
         return self._shortest.text_length(self._terms_of[state])
+
+    def folded(self, state: int, horizon: int) -> int:
+        """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
+
+        Counters that no such text exhausts are cut to what it can reach, so that the states of a
+        long list or string become one. Only those near the beginning are looked at.
+        """
+        term = self._terms_of[state]
+        found = self._folded.get((term, horizon))
+        if found is None:
+            found = self._state(self._fold(term, horizon, FOLD_DEPTH))
+            self._folded[term, horizon] = found
+        return found
+
+    def _fold(self, term: int, horizon: int, depth: int) -> int:
+        terms, node = self.terms, self.terms.nodes[term]
+        if depth == 0:
+            return term
+        if node[0] is Kind.CONCAT:
+            head, tail = (self._fold(part, horizon, depth - 1) for part in node[1:])
+            return term if (head, tail) == node[1:] else terms.concat(head, tail)
+        if node[0] is Kind.UNION and len(node[1]) <= FOLD_WIDTH:
+            members = tuple(self._fold(part, horizon, depth - 1) for part in node[1])
+            return term if members == node[1] else terms.union(members)
+        if node[0] is Kind.LEXEME:
+            inner = self._fold(node[1], horizon, depth - 1)
+            return term if inner == node[1] else terms.lexeme(inner)
+        if node[0] is not Kind.REPEAT or terms.nullable(node[1]):
+            return term
+        _, inner, low, high = node
+        low = min(low, horizon + 1)
+        return terms.repeat(inner, low, None if high is None or high > horizon else high)
+
+    def is_lexeme(self, state: int) -> bool:
+        """Return whether a state is the rest of a lexeme and nothing else."""
+        return self.terms.nodes[self._terms_of[state]][0] is Kind.LEXEME
 
     def counted(self, state: int) -> Counted | None:
         """Return the counter that a lexeme begins with; None without one, or without bounds."""

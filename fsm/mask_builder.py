@@ -133,6 +133,8 @@ class MaskBuilder:
                         below = self._beyond(place, branch.head, mask)
                         if len(below.nodes):
                             work.append((below, branch.tail))
+            elif place is self._root and self.automaton.is_lexeme(state):
+                mask |= self._head(state).mask
             elif texts := self.automaton.texts(state):
                 work += self._behind_texts(place, state, texts, mask)
             else:

@@ -77,9 +77,13 @@ class TokenFSM:
         """
         mask = self._masks.get(state)
         if mask is None:
-            mask = self._rebuilt(state)
-            mask.flags.writeable = False
-            self._masks.put(state, mask, mask.nbytes + ENTRY_BYTES)
+            with self.grammar.lock:
+                same = self._automaton.folded(state, self.vocabulary.trie.max_depth)
+            if same == state:
+                mask = self._rebuilt(state)
+                mask.flags.writeable = False
+                return self._masks.put(state, mask, mask.nbytes + ENTRY_BYTES)
+            mask = self._masks.put(state, self.token_mask(same), ENTRY_BYTES)
         return mask
 
     def _rebuilt(self, state: int) -> Bitmask:

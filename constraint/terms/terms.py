@@ -25,6 +25,8 @@ from .rows import Row, complement_row, gather, intersect_rows, literal_row, unio
 
 SEARCH_LIMIT = 50_000
 MOST_STEPS_KEPT = 4096
+DERIVE_DEPTH = 12
+DERIVE_WIDTH = 16
 CAPTURE_WORK = 8  # each successor is a new term with a text of its own; measured against row pairs
 
 
@@ -78,11 +80,36 @@ class Terms(TermArena):
         """Return the successor of `term` by `byte`, `EMPTY` if there is none."""
         if self.begins_with_capture(term):
             return self._step_once(term, byte)
-        bit = 1 << byte
-        for mask, successor in self.row(term):
-            if mask & bit:
-                return successor
-        return self.EMPTY
+        if term in self._rows:
+            return _successor(self._rows[term], byte)
+        found = self._derive(term, byte, DERIVE_DEPTH)
+        return found if self._certain[found] or not self.is_empty(found) else self.EMPTY
+
+    def _derive(self, term: int, byte: int, depth: int) -> int:
+        """Return the derivative by one byte without the rows of the terms on top; it may be empty.
+
+        A counter meets a new term with each character, and most are stepped once and never walked.
+        """
+        node = self.nodes[term]
+        kind = node[0]
+        wide = kind is Kind.UNION and len(node[1]) > DERIVE_WIDTH
+        if depth == 0 or term in self._raw or kind not in _DERIVED or wide:
+            return _successor(self._raw_row(term), byte)
+        self.spend(1)
+        if kind is Kind.CONCAT:
+            _, head, tail = node
+            found = self._concat2(self._derive(head, byte, depth - 1), tail)
+            if not self._nullable[head]:
+                return found
+            return self.union((found, self._derive(tail, byte, depth - 1)))
+        if kind is Kind.UNION:
+            return self.union([self._derive(part, byte, depth - 1) for part in node[1]])
+        inner = self._derive(node[1], byte, depth - 1)
+        if kind is Kind.LEXEME:
+            return self.lexeme(inner)
+        _, repeated, low, high = node
+        again = self.repeat(repeated, max(low - 1, 0), None if high is None else high - 1)
+        return self._concat2(inner, again)
 
     def begins_with_capture(self, term: int) -> bool:
         """Return whether a capture may be the first thing in a term; references are looked into."""
@@ -278,6 +305,17 @@ class Terms(TermArena):
         while self._empty.get(term) is None:
             self._empty[term] = False
             term = came_from[term]
+
+
+_DERIVED = (Kind.CONCAT, Kind.UNION, Kind.LEXEME, Kind.REPEAT)
+
+
+def _successor(row: Row, byte: int) -> int:
+    bit = 1 << byte
+    for mask, successor in row:
+        if mask & bit:
+            return successor
+    return TermArena.EMPTY
 
 
 def _promise(pair: tuple[int, int]) -> tuple[int, int]:
