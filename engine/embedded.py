@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
@@ -29,6 +28,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from ..fsm import artefacts
 from ..schemas.errors import ModelUnavailableError
 from .gguf import GgufFile, read_gguf
 
@@ -68,7 +68,7 @@ def embedded_model_dir(cache_home: Path | None = None) -> Path:
     Cost:   four seconds of one core and 0.7 GB of memory once; then the reading of 4 MB.
     """
     source = find_packaged_model()
-    home = (cache_home or _cache_home()) / "lockstitch"
+    home = (cache_home or artefacts.cache_home()) / "lockstitch"
     folder = home / f"smollm2-{SOURCE_SHA256[:8]}"
     if _is_whole(folder):
         return folder
@@ -107,12 +107,6 @@ def _not_installed(state: str) -> ModelUnavailableError:
         f"the package {PACKAGE} with the default model {state}; run `{INSTALL_COMMAND}`, "
         "or pass the folder of another model"
     )
-
-
-def _cache_home() -> Path:
-    # The XDG specification: an empty or relative value counts as unset.
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
 
 
 def _check_source(source: Path) -> None:

@@ -10,9 +10,10 @@ beyond their common prefix, in the order wanted. Everything here is numpy over t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,15 @@ MAX_TOKEN_BYTES = 65_535
 """Longest token that a trie holds; depths and heights are 16 bit numbers."""
 
 _KEY_BYTES = 8
+_KINDS = {
+    "byte": "uint8",
+    "depth": "uint16",
+    "height": "uint16",
+    "parent": "int32",
+    "skip": "int32",
+    "token_start": "int32",
+    "token_ids": "int32",
+}
 
 _Ints = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
@@ -77,6 +87,46 @@ class VocabularyTrie:
             skip=skip,
             token_start=np.concatenate(([0], np.cumsum(count))).astype(np.int32),
             token_ids=np.array(ids, np.int32)[order],
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by name, to be stored."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def checked(cls, arrays: Mapping[str, npt.NDArray[Any]], size: int) -> VocabularyTrie | None:
+        """Trie of stored arrays, None where a walk with them could leave an array of its own.
+
+        The kernels index without looking; that is all that is checked, in some milliseconds. To
+        compare every token's bytes would take as long as to build the trie anew.
+        """
+        kinds = {name: str(array.dtype) for name, array in arrays.items()}
+        if kinds != _KINDS or any(array.ndim != 1 for array in arrays.values()):
+            return None
+        trie = cls(**arrays)
+        return trie if trie._is_safe(size) else None
+
+    def _is_safe(self, size: int) -> bool:
+        """Whether links lead onward and all numbers are those of nodes, tokens and depths."""
+        n, ids, start = self.node_count, self.token_ids, self.token_start
+        columns = (self.depth, self.height, self.parent, self.skip, start[1:])
+        if n == 0 or any(len(column) != n for column in columns):
+            return False
+        nodes = np.arange(n, dtype=np.int32)
+        depth = self.depth.astype(np.int32)
+        return bool(
+            (self.skip > nodes).all()
+            and self.skip.max() <= n
+            and (self.parent < nodes).all()
+            and self.parent.min() == self.parent[0] == -1
+            and (n == 1 or self.parent[1:].min() >= 0)
+            and depth[0] == 0
+            and (n == 1 or (depth[1:].min() > 0 and (np.diff(depth) <= 1).all()))
+            and depth.max() <= self.height[0]
+            and start[0] == 0
+            and start[-1] == len(ids)
+            and (np.diff(start) >= 0).all()
+            and (len(ids) == 0 or (ids.min() >= 0 and ids.max() < size))
         )
 
     @property

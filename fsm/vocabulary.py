@@ -17,8 +17,11 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from ..schemas.errors import ValidationError
+from . import artefacts
 from .tokenizer_bytes import read_token_bytes
 from .trie import VocabularyTrie
+
+LEAST_STORED = 10_000  # tokens of a vocabulary whose trie is kept on disk
 
 
 class Vocabulary:
@@ -87,12 +90,32 @@ class Vocabulary:
 
     @property
     def trie(self) -> VocabularyTrie:
-        """Trie of all token bytes; built by the first caller, others wait for it."""
+        """Trie of all token bytes; read from disk or built by the first caller, others wait."""
         if self._trie is None:
             with self._building:
                 if self._trie is None:
-                    self._trie = VocabularyTrie.build(self.token_bytes)
+                    self._trie = self._stored_trie() or self._built_trie()
         return self._trie
+
+    def _stored_trie(self) -> VocabularyTrie | None:
+        if not self._is_large:
+            return None
+        arrays = artefacts.load(self.fingerprint)
+        trie = None if arrays is None else VocabularyTrie.checked(arrays, self.size)
+        if arrays is not None and trie is None:
+            artefacts.discard(self.fingerprint)
+        return trie
+
+    def _built_trie(self) -> VocabularyTrie:
+        trie = VocabularyTrie.build(self.token_bytes)
+        if self._is_large:
+            artefacts.store(self.fingerprint, trie.arrays())
+        return trie
+
+    @property
+    def _is_large(self) -> bool:
+        """Whether the trie takes longer to build than to read."""
+        return self.size >= LEAST_STORED
 
     def __reduce__(self) -> tuple[type[Vocabulary], tuple[object, ...]]:
         """Pickle the table alone: a lock cannot travel and the trie is quick to build."""

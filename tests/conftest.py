@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from lockstitch.fsm.artefacts import SWITCH
 from lockstitch.fsm.vocabulary import Vocabulary
+
+os.environ[SWITCH] = "off"  # tests that mean it switch it on, in a folder of their own
 
 Convert = Callable[[Path], Any]
 """From the file inside a package to a `tokenizers.Tokenizer`."""
