@@ -117,7 +117,7 @@ def test_newest_changelog_entry_is_the_version() -> None:
 def test_every_requirement_is_pinned_inside_its_range() -> None:
     extras = project()["project"]["optional-dependencies"]
     pinned = pins()
-    wanted = project()["project"]["dependencies"] + extras["gguf"] + extras["dev"]
+    wanted = project()["project"]["dependencies"] + extras["gguf"] + extras["bench"] + extras["dev"]
     for name, requirement in requirements(wanted).items():
         if name != "lockstitch":
             assert requirement.specifier.contains(pinned[name]), name
@@ -125,9 +125,9 @@ def test_every_requirement_is_pinned_inside_its_range() -> None:
 
 def test_extras_are_the_promised_ones_and_all_is_their_union() -> None:
     extras = project()["project"]["optional-dependencies"]
-    assert set(extras) == {"gguf", "server", "jobs", "ray", "lora", "dev", "all"}
+    assert set(extras) == {"gguf", "server", "jobs", "ray", "lora", "bench", "dev", "all"}
     (everything,) = requirements(extras["all"]).values()
-    assert everything.extras == set(extras) - {"dev", "all"}
+    assert everything.extras == set(extras) - {"bench", "dev", "all"}
 
 
 def test_dependencies_are_the_imported_ones() -> None:
