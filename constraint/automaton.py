@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from .grammar import Grammar
 from .terms.arena import Kind
+from .terms.fingerprint import fingerprint
 
 DEAD = -1
 FOLD_DEPTH = 12  # parts of a term, counted from its beginning
@@ -71,7 +71,6 @@ class Automaton:
         self._branches: dict[int, tuple[Branch, ...]] = {}
         self._texts: dict[int, Texts | None] = {}
         self._folded: dict[tuple[int, int], int] = {}
-        self._fingerprints: dict[int, bytes | None] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
 
@@ -302,41 +301,4 @@ class Automaton:
 
         None if the language depends on a reference, which has a meaning in this grammar only.
         """
-        term = self._terms_of[state]
-        if term not in self._fingerprints:
-            self._fill_fingerprints(term)
-        return self._fingerprints[term]
-
-    def _fill_fingerprints(self, term: int) -> None:
-        known, nodes = self._fingerprints, self.terms.nodes
-        stack = [term]
-        while stack:
-            top = stack[-1]
-            node = nodes[top]
-            missing = [part for part in _parts(node) if part not in known]
-            if missing:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            known[top] = _digest(node, [known[part] for part in _parts(node)])
-
-
-def _parts(node: tuple[object, ...]) -> tuple[int, ...]:
-    if node[0] in (Kind.UNION, Kind.INTERSECT):
-        return node[1]  # type: ignore[return-value]
-    if node[0] is Kind.CONCAT:
-        return node[1:]  # type: ignore[return-value]
-    if node[0] in (Kind.REPEAT, Kind.COMPLEMENT, Kind.LEXEME):
-        return (node[1],)  # type: ignore[return-value]
-    return ()
-
-
-def _digest(node: tuple[object, ...], parts: list[bytes | None]) -> bytes | None:
-    """Hash a node from the hashes of its parts; the order of a union's members does not count."""
-    if node[0] in (Kind.REFERENCE, Kind.CAPTURE) or None in parts:
-        return None
-    digests = [part for part in parts if part is not None]
-    if node[0] in (Kind.UNION, Kind.INTERSECT):
-        digests.sort()
-    fields = node[2:] if node[0] is Kind.REPEAT else () if digests else node[1:]
-    return blake2b(repr((int(node[0]), fields, digests)).encode(), digest_size=16).digest()  # type: ignore[call-overload]
+        return fingerprint(self.terms, self._terms_of[state])

@@ -17,6 +17,7 @@ from ..schemas.errors import GrammarError, InvalidGrammarError, UnsatisfiableGra
 from ..schemas.grammar import JsonGrammar, parse_grammar
 from .language.describe import REGEX_WORDS, describe, shortened
 from .language.json_language import JsonLanguage
+from .language.prelude import Prelude
 from .language.productivity import Productivity
 from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
@@ -29,7 +30,6 @@ from .schema.shapes import ArrayShape
 from .schema.source import SchemaSource
 from .terms.shortest import INFINITE, Shortest
 from .terms.terms import Terms
-from .text.json_text import JsonText
 from .text.numbers import NumberText
 from .text.style import TextStyle
 
@@ -144,17 +144,14 @@ def compile_grammar(
     if parsed is None:
         raise InvalidGrammarError('a grammar of type "text" constrains nothing; leave it out')
     if isinstance(parsed, JsonGrammar):
-        read = partial(
-            _compile_json,
-            style=style or TextStyle(),
-            registry=registry,
-            assert_format=assert_format,
-        )
+        begin = partial(Prelude.of, style or TextStyle())
+        read = partial(_compile_json, registry=registry, assert_format=assert_format)
         try:
-            return read(Terms(fuel=fuel), parsed.schema)
+            return read(begin(fuel), parsed.schema)
         except UnsatisfiableGrammarError as error:
             dialect = SchemaSource(parsed.schema, registry).root.resource.dialect
-            raise _explained(error, parsed.schema, dialect, read, fuel // 4) from None
+            changed = Changed(read, begin, fuel // 4)
+            raise _explained(error, parsed.schema, dialect, changed) from None
     return _compile_regex(Terms(fuel=fuel), parsed.pattern)
 
 
@@ -166,23 +163,23 @@ def _compile_regex(terms: Terms, pattern: str) -> Grammar:
 
 
 def _compile_json(
-    terms: Terms,
+    begun: Prelude,
     schema: object,
     *,
-    style: TextStyle,
     registry: Documents | None,
     assert_format: bool,
 ) -> Grammar:
-    text = JsonText(terms, style)
+    terms, text, numbers, shortest = begun.terms, begun.text, begun.numbers, begun.shortest
     notes = Notes()
     source = SchemaSource(schema, registry)
-    graph = SchemaGraph(source, text, partial(read_place, report=notes, formats=assert_format))
-    shortest = Shortest(terms)
+    read = partial(read_place, report=notes, formats=assert_format)
+    graph = SchemaGraph(source, text, read, begun.plain)
     root = graph.place(source.root)
     draft4, void, complete = None, frozenset[ArrayShape](), False
     while not complete:  # again if a resource is older, or if arrays turn out to have no value
         draft4 = source.oldest is Draft.DRAFT4
-        numbers = NumberText(terms, style, integral_floats=not draft4)
+        if draft4:
+            numbers = NumberText(terms, text.style, integral_floats=False)
         productive = Productivity(graph, text, numbers, shortest, void)
         if productive.visit(root) >= INFINITE:
             raise _unsatisfiable(graph, productive, root)
@@ -218,35 +215,40 @@ def _unsatisfiable(
     return UnsatisfiableGrammarError(reason, pointer=pointers[0], pointers=pointers)
 
 
-def _explained(
-    error: UnsatisfiableGrammarError,
-    schema: object,
-    dialect: Dialect,
-    read: Callable[[Terms, object], Grammar],
-    fuel: int,
-) -> UnsatisfiableGrammarError:
-    """Return the error with the keywords that contradict each other, if they can be found."""
-    if error.reason != NOTHING_LEFT:
-        return error
-    left = fuel
+class Changed:
+    """Tells whether changed schemas have a value, as long as the fuel lasts."""
 
-    def is_void(changed: object) -> bool:
-        nonlocal left
-        terms = Terms(fuel=left)
+    def __init__(
+        self,
+        read: Callable[[Prelude, object], Grammar],
+        begin: Callable[[float], Prelude],
+        fuel: int,
+    ) -> None:
+        self._read, self._begin, self.fuel = read, begin, fuel
+
+    def is_void(self, schema: object) -> bool:
+        """Return whether a schema compiles to nothing; what it costs is taken from the fuel."""
+        begun = self._begin(self.fuel)
+        before = len(begun.terms)
         try:
-            read(terms, changed)
+            self._read(begun, schema)
         except UnsatisfiableGrammarError:
             return True
         except GrammarError:  # such a change says nothing: a reference leads nowhere, for one
             return False
-        finally:
-            left = max(
-                left - len(terms), 0
-            )  # the terms that were made; a whole grammar has no fuel
+        finally:  # by the terms that were made; a whole grammar has no fuel
+            self.fuel = max(self.fuel - (len(begun.terms) - before), 0)
         return False
 
-    found = contradicting(schema, dialect, is_void)
-    if not found or not left:
+
+def _explained(
+    error: UnsatisfiableGrammarError, schema: object, dialect: Dialect, changed: Changed
+) -> UnsatisfiableGrammarError:
+    """Return the error with the keywords that contradict each other, if they can be found."""
+    if error.reason != NOTHING_LEFT:
+        return error
+    found = contradicting(schema, dialect, changed.is_void)
+    if not found or not changed.fuel:
         return error
     named = shortened(list(found), " and ", most=MOST_NAMED)
     plural = len(found) > 1

@@ -8,6 +8,7 @@ cut serves every byte. Branches are cut once per process, and their terms are bu
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -33,6 +34,13 @@ class Utf8Alphabet:
         self.terms = terms
         self._known: dict[CharSet, int] = {}
         self._numbers: dict[tuple[CharSet, int, int], int] = {}
+
+    def fork(self, terms: Terms) -> Utf8Alphabet:
+        """Return the same for a fork of the arena."""
+        other = copy(self)
+        other.terms = terms
+        other._known, other._numbers = self._known.copy(), self._numbers.copy()
+        return other
 
     @cached_property
     def any_char(self) -> int:

@@ -43,6 +43,7 @@ class SchemaGraph:
         source: SchemaSource,
         text: SchemaText,
         read: Callable[[SchemaGraph, Place], Call[Shapes]],
+        plain: PlainText | None = None,
     ) -> None:
         self.source = source
         self.text = text
@@ -52,7 +53,7 @@ class SchemaGraph:
         self._read = read
         self._open: set[int] = set()
         self._peeks = 0
-        self._plain: SchemaGraph | None = None
+        self._beside: SchemaGraph | None = None  # the same with strings as plain texts
         self._content: list[Content] = []
         self._ids: dict[Hashable, int] = {}
         self.everything = Shapes(
@@ -63,9 +64,8 @@ class SchemaGraph:
             arrays=(ArrayShape((), self.TRUE),),
             objects=(ObjectShape(),),
         )
-        plain = PlainText(text.terms)
-        self.plain_alphabet = plain.alphabet
-        self.any_name = plain.any_body
+        self.plain = plain or PlainText(text.terms)
+        self.any_name = self.plain.any_body
         self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
         for truth in (True, False):
             self._intern(("always", truth), replace(source.root, schema=truth))
@@ -313,9 +313,9 @@ class SchemaGraph:
         return self._plain_graph().shapes(self._plain_node(node))
 
     def _plain_graph(self) -> SchemaGraph:
-        if self._plain is None:
-            self._plain = SchemaGraph(self.source, PlainText(self.terms), self._read)
-        return self._plain
+        if self._beside is None:
+            self._beside = SchemaGraph(self.source, self.plain, self._read, self.plain)
+        return self._beside
 
     def _plain_node(self, node: int) -> int:
         """Return the node of the plain graph that says the same."""

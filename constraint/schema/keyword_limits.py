@@ -200,7 +200,7 @@ def name_pattern(reading: Reading, pattern: str, *where: object) -> Pattern:
     try:
         plain, spelled = (
             compile_regex(graph.terms, pattern, alphabet, dialect="ecma", search=True)
-            for alphabet in (graph.plain_alphabet, graph.text.alphabet)
+            for alphabet in (graph.plain.alphabet, graph.text.alphabet)
         )
     except GrammarError as error:
         raise placed(error, reading.pointer(*where)) from None

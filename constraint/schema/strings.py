@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Protocol
 
 from ..regex.compiler import Alphabet
@@ -37,6 +38,12 @@ class PlainText:
         self.terms = terms
         self.alphabet = Utf8Alphabet(terms)
         self.any_body = terms.repeat(self.alphabet.any_char, 0, None)
+
+    def fork(self, terms: Terms) -> PlainText:
+        """Return the same for a fork of the arena."""
+        other = copy(self)
+        other.terms, other.alphabet = terms, self.alphabet.fork(terms)
+        return other
 
     def body(self, text: str) -> int:
         """Return the UTF-8 of one text."""

@@ -99,6 +99,14 @@ class TermArena:
         every = self._intern((Kind.BYTES, EVERY_BYTE), nullable=False)
         self._intern((Kind.REPEAT, every, 0, None), nullable=True)
 
+    def _copy_from(self, other: TermArena) -> None:
+        """Take over all terms of another arena; they have the same numbers in both."""
+        self.nodes = other.nodes.copy()
+        self._ids = other._ids.copy()
+        self._nullable = other._nullable.copy()
+        self._certain = other._certain.copy()
+        self._captures = other._captures.copy()
+
     def __len__(self) -> int:
         return len(self.nodes)
 

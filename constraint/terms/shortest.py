@@ -28,6 +28,13 @@ class Shortest:
         self._lengths: dict[int, int] = {}
         self._searched: dict[int, bytes] = {}
 
+    def fork(self, terms: Terms) -> Shortest:
+        """Return the same for a fork of the arena."""
+        other = Shortest(terms)
+        other._lengths = self._lengths.copy()
+        other._searched = self._searched.copy()
+        return other
+
     def length(self, term: int) -> int:
         """Return the number of bytes of a shortest text, `INFINITE` if there is none."""
         stack = [term]

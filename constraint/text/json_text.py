@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from copy import copy
 from functools import cached_property
 
 from ..regex.char_sets import CharSet, contains, intersect, normal
@@ -33,6 +34,13 @@ class JsonAlphabet:
         self.raw = Utf8Alphabet(terms)
         self.any_spelling = style.escapes == "any"
         self._known: dict[CharSet, int] = {}
+
+    def fork(self, terms: Terms) -> JsonAlphabet:
+        """Return the same for a fork of the arena."""
+        other = copy(self)
+        other.terms = terms
+        other.raw, other._known = self.raw.fork(terms), self._known.copy()
+        return other
 
     @cached_property
     def any_char(self) -> int:
@@ -144,6 +152,13 @@ class JsonText:
         self.colon = terms.concat(self.gap, terms.literal(b":"), after)
         self.quote = terms.literal(b'"')
         self._keys: dict[str, int] = {}
+
+    def fork(self, terms: Terms) -> JsonText:
+        """Return the same for a fork of the arena."""
+        other = copy(self)
+        other.terms = terms
+        other.alphabet, other._keys = self.alphabet.fork(terms), self._keys.copy()
+        return other
 
     @cached_property
     def any_body(self) -> int:

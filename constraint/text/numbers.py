@@ -15,6 +15,7 @@ spelling only.
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
@@ -56,6 +57,13 @@ class NumberText:
         self._e = terms.byte_set(1 << ord("e") | 1 << ord("E"))
         self._known: dict[NumberSet, int] = {}
         self._scaled: dict[NumberSet, int] = {}
+
+    def fork(self, terms: Terms) -> NumberText:
+        """Return the same for a fork of the arena."""
+        other = copy(self)
+        other.terms, other.multiples = terms, Multiples(terms)
+        other._known, other._scaled = self._known.copy(), self._scaled.copy()
+        return other
 
     def term(self, numbers: NumberSet) -> int:
         """Return the texts that spell a number of the set; `EMPTY` if there are none."""

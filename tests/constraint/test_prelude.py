@@ -1,0 +1,86 @@
+"""What grammars begin with: shared when it is made, apart from then on."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from lockstitch import TextStyle, compile_grammar
+from lockstitch.constraint.language.prelude import Prelude
+from lockstitch.constraint.terms.arena import Kind
+from lockstitch.constraint.terms.fingerprint import fingerprint
+from lockstitch.constraint.terms.shortest import Shortest
+from lockstitch.constraint.terms.terms import Terms
+from lockstitch.constraint.text.json_text import JsonText
+from lockstitch.constraint.text.number_set import WHOLE, NumberSet
+from lockstitch.constraint.text.numbers import NumberText
+
+STYLES = [
+    TextStyle(),
+    TextStyle(whitespace="compact"),
+    TextStyle(whitespace="flexible", max_whitespace=3),
+    TextStyle(escapes="any", digits=5),
+    TextStyle(whitespace="flexible", property_order="any", escapes="any"),
+]
+TEXTS = [b'"a"', b'"\\n"', b'"\\u0041"', b"-0", b"1.0", b"12e3", b"012", b'"\xff"', b" ", b"\t"]
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+def test_common_terms_mean_what_new_ones_mean(style: TextStyle) -> None:
+    begun, terms = Prelude.of(style, 1e9), Terms()
+    text, numbers = JsonText(terms, style), NumberText(terms, style)
+    pairs = [
+        (begun.text.string(begun.text.any_body), text.string(text.any_body)),
+        (begun.text.comma, text.comma),
+        (begun.text.key("ä"), text.key("ä")),
+        (begun.text.body("a/\n"), text.body("a/\n")),
+        *((begun.numbers.term(n), numbers.term(n)) for n in (NumberSet(), NumberSet(step=WHOLE))),
+    ]
+    for ours, theirs in pairs:
+        assert fingerprint(begun.terms, ours) == fingerprint(terms, theirs)
+        assert begun.shortest.length(ours) == Shortest(terms).length(theirs)
+        for sample in TEXTS:
+            assert begun.terms.accepts(ours, sample) == terms.accepts(theirs, sample)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+def test_what_one_grammar_adds_no_other_sees(style: TextStyle) -> None:
+    first, second = Prelude.of(style, 1e9), Prelude.of(style, 1e9)
+    before = len(second.terms)
+    for _ in range(2):  # the second time, the text under the same number is another
+        name = f"name {len(first.terms)}"
+        first.text.key(name)
+        first.terms.row(first.text.key(name))
+        first.plain.body(name)
+    assert len(first.terms) > before == len(second.terms) == len(Prelude.of(style, 1e9).terms)
+    assert first.text.key("x") != second.text.key("y")
+    assert second.terms.accepts(second.text.key("y"), b'"y":' + _space(style))
+    assert all(n[0] not in (Kind.REFERENCE, Kind.CAPTURE) for n in second.terms.nodes)
+
+
+def _space(style: TextStyle) -> bytes:
+    return b" " if style.whitespace == "spaced" else b""
+
+
+def test_grammars_compiled_at_once() -> None:
+    """Threads that meet a style for the first time get languages of their own."""
+    style = TextStyle(whitespace="flexible", max_whitespace=7)
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for again in range(10):
+            name = f"name {number} {again}"
+            schema = {"properties": {name: {"type": "integer"}}, "required": [name]}
+            grammar = compile_grammar({"type": "json", "value": schema}, style=style)
+            right = grammar.accepts(json.dumps({name: 3}).encode())
+            if not right or grammar.accepts(json.dumps({name: "3"}).encode()):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
