@@ -23,9 +23,9 @@ from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
 from .schema.contradiction import contradicting
 from .schema.dialects import Dialect, Draft
-from .schema.documents import Documents
+from .schema.documents import Documents, child_pointer
 from .schema.graph import SchemaGraph
-from .schema.keywords import Status, read_place
+from .schema.keywords import Note, Status, read_place
 from .schema.shapes import ArrayShape
 from .schema.source import SchemaSource
 from .terms.shortest import INFINITE, Shortest
@@ -47,21 +47,6 @@ class KeywordReport:
     status: Status
 
 
-class Notes:
-    """What became of the keywords, in the order in which they were read."""
-
-    def __init__(self) -> None:
-        self._found: dict[KeywordReport, None] = {}
-
-    def __call__(self, pointer: str, keyword: str, status: Status) -> None:
-        """Take note of a keyword."""
-        self._found[KeywordReport(pointer, keyword, status)] = None
-
-    def all(self) -> tuple[KeywordReport, ...]:
-        """Return each note once."""
-        return tuple(self._found)
-
-
 class Grammar:
     """A language of byte strings that is known not to be empty; made by `compile_grammar`.
 
@@ -74,13 +59,13 @@ class Grammar:
         terms: Terms,
         start: int,
         shortest: Shortest,
-        report: tuple[KeywordReport, ...],
+        notes: list[Note],
         schema: tuple[JsonLanguage, int] | None = None,
     ) -> None:
         self.terms = terms
         self.terms.fuel = math.inf  # what was accepted is never refused later
         self.start = start
-        self.report = report
+        self._notes = notes
         self.schema = schema  # what the terms were made from, and its root node
         self.lock = threading.RLock()
         self.shortest_texts = shortest
@@ -91,6 +76,14 @@ class Grammar:
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.lock = threading.RLock()
+
+    @property
+    def report(self) -> tuple[KeywordReport, ...]:
+        """What became of each keyword, in the order in which they were read."""
+        return tuple(
+            KeywordReport(child_pointer(place, keyword), keyword, status)
+            for place, keyword, status in dict.fromkeys(self._notes)
+        )
 
     def accepts(self, text: bytes) -> bool:
         """Return whether the whole text is in the language. Cost: linear in the text."""
@@ -159,7 +152,7 @@ def _compile_regex(terms: Terms, pattern: str) -> Grammar:
     start = compile_regex(terms, pattern, Utf8Alphabet(terms), dialect="python", search=False)
     if terms.is_empty(start):
         raise UnsatisfiableGrammarError("no text matches this regex")
-    return Grammar(terms, start, Shortest(terms), ())
+    return Grammar(terms, start, Shortest(terms), [])
 
 
 def _compile_json(
@@ -170,9 +163,9 @@ def _compile_json(
     assert_format: bool,
 ) -> Grammar:
     terms, text, numbers, shortest = begun.terms, begun.text, begun.numbers, begun.shortest
-    notes = Notes()
+    notes: list[Note] = []
     source = SchemaSource(schema, registry)
-    read = partial(read_place, report=notes, formats=assert_format)
+    read = partial(read_place, report=notes.append, formats=assert_format)
     graph = SchemaGraph(source, text, read, begun.plain)
     root = graph.place(source.root)
     draft4, void, complete = None, frozenset[ArrayShape](), False
@@ -189,7 +182,7 @@ def _compile_json(
             void, complete = void | short, not short
     if shortest.rough:
         shortest.text(language.node(root))  # to know that it nests no deeper than can be compared
-    return Grammar(terms, language.node(root), shortest, notes.all(), (language, root))
+    return Grammar(terms, language.node(root), shortest, notes, (language, root))
 
 
 def _unsatisfiable(

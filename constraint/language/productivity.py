@@ -61,10 +61,11 @@ class Productivity:
     def visit(self, root: int) -> int:
         """Return the length of a shortest text of `root`, `INFINITE` if it has no value."""
         users = self._reach(root)
-        dirty = list(users)
-        while dirty:
-            changed = [node for node in dirty if self._improve(node)]
-            dirty = list(dict.fromkeys(user for node in changed for user in users[node]))
+        waiting = dict.fromkeys(users)  # the last ones first: they are what others are made of
+        while waiting:
+            node, _ = waiting.popitem()
+            if self._improve(node):
+                waiting.update(dict.fromkeys(users[node]))
         return self.length(root)
 
     def length(self, node: int) -> int:
@@ -101,8 +102,12 @@ class Productivity:
         return users
 
     def _improve(self, node: int) -> bool:
-        with placed(lambda: self.graph.pointers(node)):
-            length = self._shortest(self.graph.shapes(node))
+        shapes = self.graph.shapes(node)
+        if shapes.arrays or shapes.objects:
+            with placed(lambda: self.graph.pointers(node)):
+                length = self._shortest(shapes)
+        else:
+            length = self._shortest(shapes)
         if length >= self._lengths[node]:
             return False
         self._lengths[node] = length

@@ -55,6 +55,14 @@ SINCE = {
 LAST = {"additionalItems": Draft.DRAFT2019}
 ONLY = {"$recursiveRef": Draft.DRAFT2019, "$recursiveAnchor": Draft.DRAFT2019}
 
+_UNKNOWN = {
+    draft: frozenset(
+        [name for name, since in SINCE.items() if draft < since]
+        + [name for name, last in LAST.items() if draft > last]
+        + [name for name, only in ONLY.items() if draft is not only]
+    )
+    for draft in Draft
+}
 _ONE_BELOW = frozenset(
     """additionalItems additionalProperties contains contentSchema else if items not propertyNames
     then unevaluatedItems unevaluatedProperties
@@ -97,11 +105,7 @@ class Dialect(NamedTuple):
 
     def knows(self, keyword: str) -> bool:
         """Return whether the keyword means something here; True for names that no draft has."""
-        if keyword in self.silent or not self.draft >= SINCE.get(keyword, Draft.DRAFT4):
-            return False
-        if keyword in ONLY:
-            return self.draft is ONLY[keyword]
-        return self.draft <= LAST.get(keyword, Draft.DRAFT2020)
+        return keyword not in self.silent and keyword not in _UNKNOWN[self.draft]
 
 
 def draft_named(uri: str) -> Draft | None:

@@ -223,8 +223,12 @@ def _note_anchors(resource: Resource, place: Located, schema: dict[str, object])
 
 def child_pointer(pointer: str, *parts: object) -> str:
     """Return the pointer extended by unescaped parts."""
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-    return "/".join((pointer, *escaped))
+    for part in parts:
+        text = str(part)
+        if "~" in text or "/" in text:
+            text = text.replace("~", "~0").replace("/", "~1")
+        pointer = f"{pointer}/{text}"
+    return pointer
 
 
 def _bundled(uri: str) -> object:

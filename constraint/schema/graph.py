@@ -135,7 +135,8 @@ class SchemaGraph:
 
         Raises GrammarError for a keyword that cannot be enforced or a `$ref` that leads to itself.
         """
-        return run(self.wanted(node))
+        known = self._shapes.get(node)
+        return run(self.wanted(node)) if known is None else known
 
     def wanted(self, node: int) -> Call[Shapes]:
         """Do what `shapes` does, for callers that are generators themselves."""
@@ -205,8 +206,13 @@ class SchemaGraph:
 
     def body(self, text: str, pointer: str) -> int:
         """Return the spellings of one string, refusing what UTF-8 cannot hold."""
+        self.check_text(text, pointer)
+        return self.text.body(text)
+
+    def check_text(self, text: str, pointer: str) -> None:
+        """Refuse a string that UTF-8 cannot hold."""
         try:
-            return self.text.body(text)
+            text.encode()
         except UnicodeEncodeError:
             raise InvalidGrammarError(
                 f"{text!r} holds a lone surrogate, which no text can contain", pointer=pointer
@@ -223,23 +229,47 @@ class SchemaGraph:
         if second is self.everything:
             return first
         self.spend(first.size * second.size)
-        both = self.conjunction
         return Shapes(
             null=first.null and second.null,
             booleans=first.booleans & second.booleans,
-            numbers=distinct(a.intersect(b) for a in first.numbers for b in second.numbers),
+            numbers=self._both_numbers(first.numbers, second.numbers),
             strings=self._both_strings(first.strings, second.strings),
-            arrays=tuple(a.intersect(b, both) for a in first.arrays for b in second.arrays),
+            arrays=self._both_arrays(first.arrays, second.arrays),
             objects=self._both_objects(first.objects, second.objects),
         )
 
+    def _both_numbers(
+        self, first: tuple[NumberSet, ...], second: tuple[NumberSet, ...]
+    ) -> tuple[NumberSet, ...]:
+        every = self.everything.numbers
+        if first is every or not second:
+            return second
+        if second is every or not first:
+            return first
+        return distinct(a.intersect(b) for a in first for b in second)
+
+    def _both_arrays(
+        self, first: tuple[ArrayShape, ...], second: tuple[ArrayShape, ...]
+    ) -> tuple[ArrayShape, ...]:
+        every = self.everything.arrays
+        if first is every or not second:
+            return second
+        if second is every or not first:
+            return first
+        return tuple(a.intersect(b, self.conjunction) for a in first for b in second)
+
     def _both_objects(
-        self, first: Iterable[ObjectShape], second: Iterable[ObjectShape]
+        self, first: tuple[ObjectShape, ...], second: tuple[ObjectShape, ...]
     ) -> tuple[ObjectShape, ...]:
         """Return the pairwise intersections that are not empty at first sight.
 
         If one of them adds nothing to its first part, the others of that part are in it and go.
         """
+        every = self.everything.objects
+        if first is every or not second:
+            return second
+        if second is every or not first:
+            return first
         found: dict[ObjectShape, None] = {}
         for shape in first:
             pairs = [shape.intersect(other) for other in second]

@@ -166,7 +166,7 @@ def strings_in(reading: Reading, keyword: str, value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise reading.invalid(keyword, "an array of strings")
     for name in value:
-        reading.graph.body(name, reading.pointer(keyword))
+        reading.graph.check_text(name, reading.pointer(keyword))
     return value
 
 
@@ -175,7 +175,7 @@ def read_object(reading: Reading) -> None:
     properties = _named_schemas(reading, "properties")
     rules = []
     for name, schema in properties.items():
-        reading.graph.body(name, reading.pointer("properties", name))
+        reading.graph.check_text(name, reading.pointer("properties", name))
         rules.append(Rule(KeyClass(name), reading.node("properties", name, schema=schema)))
     patterns = []
     for pattern, schema in _named_schemas(reading, "patternProperties").items():

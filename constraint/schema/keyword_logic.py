@@ -16,6 +16,9 @@ from .keyword_limits import strings_in
 from .reading import Reading
 from .shapes import KeyClass, ObjectShape, Pattern, Rule, Shapes
 
+DEPENDENT = ("dependentRequired", "dependentSchemas", "dependencies")
+LOGIC = ("not", "oneOf", "if", *DEPENDENT, "propertyNames")
+
 
 def schemas_in(reading: Reading, keyword: str) -> list[object]:
     """Return the schemas of a keyword that holds a list of them; none if it is not there."""
@@ -37,7 +40,7 @@ def read_logic(reading: Reading) -> Call[None]:
         reading.narrow((yield _exactly_one(reading)))
     if reading.has("if"):
         reading.narrow((yield _conditional(reading)))
-    for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
+    for keyword in DEPENDENT:
         if reading.has(keyword):
             yield _dependent(reading, keyword)
     if reading.has("propertyNames"):

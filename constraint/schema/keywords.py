@@ -20,13 +20,14 @@ from ..terms.trampoline import Call
 from ..text.number_set import WHOLE, NumberSet
 from .graph import SchemaGraph
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, limit_format, read_object
-from .keyword_logic import read_logic, schemas_in
+from .keyword_logic import LOGIC, read_logic, schemas_in
 from .reading import Reading, Schema
 from .shapes import Shapes
 from .source import Place
-from .unevaluated import read_unevaluated
+from .unevaluated import UNEVALUATED, read_unevaluated
 
 Status = Literal["enforced", "annotation"]
+Note = tuple[str, str, Status]  # the pointer of a place, a keyword there, what became of it
 ANNOTATIONS = frozenset(
     """title description default examples example deprecated readOnly writeOnly $comment
     contentEncoding contentMediaType contentSchema $schema $defs definitions $vocabulary $id
@@ -40,24 +41,27 @@ GENERAL = frozenset(
     """.split()  # noqa: SIM905
 )
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+COMBINING = frozenset(("anyOf", "allOf", *REFERENCES, *LOGIC, *UNEVALUATED))
+WHOLE_NUMBERS = (NumberSet(step=WHOLE),)
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
 def read_place(
-    graph: SchemaGraph, place: Place, report: Callable[[str, str, Status], None], *, formats: bool
+    graph: SchemaGraph, place: Place, report: Callable[[Note], None], *, formats: bool
 ) -> Call[Shapes]:
     """Turn the keywords of one place into shapes, yielding the nodes whose shapes are needed.
 
-    `report(pointer, keyword, status)` is called for each keyword. Raises GrammarError.
+    `report` is called with a note for each keyword. Raises GrammarError.
     """
     reading = Reading.of(graph, place)
     for keyword in cast(Schema, place.schema):
-        report(reading.pointer(keyword), keyword, _status(reading, keyword, formats=formats))
+        report((place.pointer, keyword, _status(reading, keyword, formats=formats)))
     _read_types(reading)
     if formats and reading.schema.get("format") in FORMATS:
         limit_format(reading)
-    yield from _read_combinations(reading)
-    yield from read_unevaluated(reading)
+    if not COMBINING.isdisjoint(reading.schema):
+        yield from _read_combinations(reading)
+        yield from read_unevaluated(reading)
     return reading.shapes
 
 
@@ -76,15 +80,16 @@ def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
 
 def _read_types(reading: Reading) -> None:
     """Apply the keywords that need no other node: type, enum, const and the limits of each type."""
-    everything = reading.graph.everything
-    for keyword, limit in LIMITS.items():
-        if reading.has(keyword):
-            limit(reading, keyword)
-    if reading.array != everything.arrays[0]:
+    everything, schema = reading.graph.everything, reading.schema
+    if not LIMITS.keys().isdisjoint(schema):
+        for keyword, limit in LIMITS.items():
+            if reading.has(keyword):
+                limit(reading, keyword)
+    if reading.array is not everything.arrays[0]:
         reading.narrow(replace(everything, arrays=(reading.array,)))
-    if OBJECT_KEYWORDS & reading.schema.keys():
+    if not OBJECT_KEYWORDS.isdisjoint(schema):
         read_object(reading)
-    if "type" in reading.schema:
+    if "type" in schema:
         reading.narrow(_typed(reading))
     if "enum" in reading.schema:
         reading.narrow(_enumerated(reading))
@@ -100,7 +105,7 @@ def _typed(reading: Reading) -> Shapes:
         if name not in TYPES:
             raise reading.invalid("type", f"one or a list of {', '.join(TYPES)}")
     everything = reading.graph.everything
-    numbers = (NumberSet(),) if "number" in names else (NumberSet(step=WHOLE),)
+    numbers = everything.numbers if "number" in names else WHOLE_NUMBERS
     return Shapes(
         null="null" in names,
         booleans=everything.booleans if "boolean" in names else frozenset(),

@@ -33,8 +33,8 @@ class Reading:
                 f"a schema must be an object or a boolean, got {brief(schema)}",
                 pointer=place.pointer,
             )
-        array = ArrayShape((), graph.TRUE)
-        return cls(graph, place, _in_force(place, schema), graph.everything, array)
+        everything = graph.everything
+        return cls(graph, place, _in_force(place, schema), everything, everything.arrays[0])
 
     @property
     def dialect(self) -> Dialect:

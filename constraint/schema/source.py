@@ -58,8 +58,9 @@ class SchemaSource:
     def below(self, place: Place, pointer: str, schema: object) -> Place:
         """Return the place of a subschema, which may open a resource of its own."""
         resource = place.resource
-        if isinstance(schema, dict) and opens_resource(schema, resource.dialect):
-            resource = self._library.embedded(schema, pointer, resource)
+        if not isinstance(schema, dict) or not opens_resource(schema, resource.dialect):
+            return Place(pointer, schema, resource, place.scope)
+        resource = self._library.embedded(schema, pointer, resource)
         return self._enter(place, Located(pointer, schema), resource)
 
     def resolve(self, keyword: str, reference: object, place: Place) -> Place:
