@@ -132,6 +132,7 @@ class Automaton:
         terms, nodes = self.terms, self.terms.nodes
         found: list[tuple[bytes, int]] = []
         rest: list[int] = []
+        term = self._resolved(term)
         lexeme = nodes[term][0] is Kind.LEXEME
         for part in self._alternatives(nodes[term][1] if lexeme else term):
             _, head, tail = (
@@ -149,6 +150,14 @@ class Automaton:
         texts, tails = zip(*found, strict=True)
         after = tuple(self._state(tail) for tail in tails)
         return Texts(texts, after, self._state(terms.union(rest)) if rest else None)
+
+    def _resolved(self, term: int) -> int:
+        """Return what a reference stands for."""
+        node = self.terms.nodes[term]
+        while node[0] is Kind.REFERENCE:
+            term = node[1].expand(node[2])
+            node = self.terms.nodes[term]
+        return term
 
     def _alternatives(self, term: int) -> Iterable[int]:
         """Return the members of a union, also of one that something follows."""

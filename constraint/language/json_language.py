@@ -39,6 +39,13 @@ class FreeName(NamedTuple):
     obligations: int
 
 
+class Member(NamedTuple):
+    """The key of what follows a name: a colon, a value of the node, the rest of the object."""
+
+    node: int
+    after: Written
+
+
 class Containers(NamedTuple):
     """The key of the arrays and objects of a node."""
 
@@ -123,7 +130,10 @@ class JsonLanguage:
         """Return the term of a node or of the rest of an object."""
         found = self._expanded.get(key)
         if found is None:
-            if isinstance(key, Written):
+            if isinstance(key, Member):
+                rest = self._later(key.after)
+                found = self.terms.concat(self.text.colon, self.node(key.node), rest)
+            elif isinstance(key, Written):
                 found = self._rest_of_object(key)
             elif isinstance(key, Items):
                 found = self._rest_of_array(key)
@@ -138,6 +148,9 @@ class JsonLanguage:
         """Return the length of a shortest text of a node or of the rest of an array or object."""
         if isinstance(key, Written):
             return self._objects[key.shape].length(key)
+        if isinstance(key, Member):
+            rest = self._objects[key.after.shape].length(key.after)
+            return self.productive.colon_length + self.productive.length(key.node) + rest
         if isinstance(key, Containers):
             return self._container_length(key.node)
         if isinstance(key, Items):
@@ -221,7 +234,7 @@ class JsonLanguage:
         opening = self.terms.concat(self.terms.literal(b"{"), self.text.gap)
         return self.terms.concat(opening, self._later(written))
 
-    def _later(self, key: Written | Items) -> int:
+    def _later(self, key: Written | Items | Member) -> int:
         return self.terms.reference(self, key, nullable=False, certain=True)
 
     def _rest_of_object(self, written: Written) -> int:
@@ -250,8 +263,8 @@ class JsonLanguage:
                 node = layout.carrying(layout.nodes[index], chosen)
                 rest = self._after(written, after, chosen)
                 if self._has_value(node) and self._can_end(rest):
-                    key = self.text.key(layout.names[index])
-                    yield self.terms.concat(key, self.node(node), self._later(rest))
+                    name = self.text.name(layout.names[index])
+                    yield self.terms.concat(name, self._later(Member(node, rest)))
             if self.in_order and bit & layout.required:
                 return
 
@@ -305,7 +318,7 @@ class JsonLanguage:
                 return self.terms.EMPTY
             written = written._replace(names=written.names | {name})
         node = layout.carrying(layout.cell_nodes[key.cell], key.obligations)
-        return self.terms.concat(self.text.colon, self.node(node), self._later(written))
+        return self._later(Member(node, written))
 
     def text_matters(self, key: FreeName) -> bool:
         """Return whether more free names may be needed, or those that are taken are not listed."""
@@ -333,7 +346,7 @@ class JsonLanguage:
         return tuple(name[len(text) :] for name in spelled if name.startswith(text))
 
 
-Key: TypeAlias = int | Written | Items | Containers
+Key: TypeAlias = int | Written | Items | Member | Containers
 
 
 def _loose_language(graph: SchemaGraph, productive: Productivity) -> JsonLanguage:

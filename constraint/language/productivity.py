@@ -54,6 +54,7 @@ class Productivity:
         self._layouts: dict[ObjectShape, Layout] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
+        self.colon_length = shortest.length(self.text.colon)
         self.plain_numbers = NumberText(
             graph.terms, text.style, integral_floats=numbers.integral_floats, exponents=False
         )
@@ -210,7 +211,7 @@ class Productivity:
 
     def key_length(self, name: str) -> int:
         """Return the length of a name with quotes and colon."""
-        return self.shortest.length(self.text.key(name))
+        return self.shortest.length(self.text.name(name)) + self.colon_length
 
     @property
     def comma_length(self) -> int:

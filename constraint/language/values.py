@@ -117,7 +117,11 @@ class ValueText:
         lead = terms.EPSILON if key.first else text.comma
         return terms.union(
             terms.concat(
-                lead, text.key(member[0]), self.term(member[1]), self._rest(self._less(key, member))
+                lead,
+                text.name(member[0]),
+                text.colon,
+                self.term(member[1]),
+                self._rest(self._less(key, member)),
             )
             for member in key.left
         )

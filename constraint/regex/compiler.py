@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..terms.recipes import recalled
 from ..terms.terms import Terms
 from .ast import Syntax
 from .char_sets import ANY_CHAR
 from .lowering import Alphabet, Lowering
 from .syntax import parse_regex
+
+Dialect = Literal["python", "ecma"]
 
 __all__ = ["Alphabet", "compile_regex"]
 
@@ -23,16 +26,21 @@ def compile_regex(
     pattern: str,
     alphabet: Alphabet,
     *,
-    dialect: Literal["python", "ecma"],
+    dialect: Dialect,
     search: bool,
 ) -> int:
     """Return the term of the whole texts that match, in the spelling of `alphabet`.
 
     With `search` it is enough that some part of the text matches. Raises GrammarError with the code
     point offset in the pattern: InvalidGrammarError, UnsupportedGrammarError (named constructs that
-    are not enforced) or GrammarTooLargeError. Cost: linear in the pattern; counters are not
-    expanded.
+    are not enforced) or GrammarTooLargeError. Cost: linear in the pattern, less if it was compiled
+    before; counters are not expanded.
     """
+    key = (pattern, dialect, search, alphabet.spelling)
+    return recalled(terms, key, lambda: _compile(terms, pattern, alphabet, dialect, search))
+
+
+def _compile(terms: Terms, pattern: str, alphabet: Alphabet, dialect: Dialect, search: bool) -> int:
     syntax = Syntax()
     root = parse_regex(syntax, pattern, python=dialect == "python")
     rest = terms.EPSILON

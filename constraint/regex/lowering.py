@@ -45,7 +45,15 @@ Reading = Callable[[Node, Tail], Call[Tail]]
 
 
 class Alphabet(Protocol):
-    """How characters are spelled in bytes; no spelling is a prefix of another."""
+    """How characters are spelled in bytes; no spelling is a prefix of another.
+
+    Alphabets with the same `spelling` spell every character alike.
+    """
+
+    @property
+    def spelling(self) -> str:
+        """The name of the way of spelling."""
+        ...
 
     @property
     def any_char(self) -> int:

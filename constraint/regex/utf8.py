@@ -29,6 +29,8 @@ _LENGTHS: Final[tuple[tuple[CharSet, int, int], ...]] = (
 class Utf8Alphabet:
     """Plain UTF-8. Surrogates have no spelling: a set of nothing else is the empty language."""
 
+    spelling = "plain"
+
     def __init__(self, terms: Terms) -> None:
         """Spell into the arena `terms`."""
         self.terms = terms

@@ -11,14 +11,15 @@ Work is counted in pairs of shapes and spent from the fuel of the terms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from ...schemas.errors import InvalidGrammarError
 from ..terms.trampoline import Call, run
 from ..text.number_set import NumberSet, point
 from .documents import child_pointer
-from .nodes import CircleError, Content, Negated, Value, distinct, exact, placed
+from .node_table import NodeTable
+from .nodes import CircleError, Negated, Value, distinct, exact, placed
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_subset
 from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, covers
@@ -28,15 +29,12 @@ RULES_A_STEP = 4
 MOST_PEEKS = 3
 
 
-class SchemaGraph:
+class SchemaGraph(NodeTable):
     """Nodes of one schema document and their normal forms.
 
     `read(graph, place)` turns the keywords of one place into shapes; it calls `wanted` for
     the nodes whose shapes it needs.
     """
-
-    TRUE = 0
-    FALSE = 1
 
     def __init__(
         self,
@@ -45,7 +43,7 @@ class SchemaGraph:
         read: Callable[[SchemaGraph, Place], Call[Shapes]],
         plain: PlainText | None = None,
     ) -> None:
-        self.source = source
+        super().__init__(source)
         self.text = text
         self.terms = text.terms
         self.subsets: dict[int, str] = {}  # string terms that hold only a part of a format
@@ -54,8 +52,6 @@ class SchemaGraph:
         self._open: set[int] = set()
         self._peeks = 0
         self._beside: SchemaGraph | None = None  # the same with strings as plain texts
-        self._content: list[Content] = []
-        self._ids: dict[Hashable, int] = {}
         self.everything = Shapes(
             null=True,
             booleans=frozenset((True, False)),
@@ -67,68 +63,6 @@ class SchemaGraph:
         self.plain = plain or PlainText(text.terms)
         self.any_name = self.plain.any_body
         self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
-        for truth in (True, False):
-            self._intern(("always", truth), replace(source.root, schema=truth))
-
-    def _intern(self, key: Hashable, content: Content) -> int:
-        found = self._ids.get(key)
-        if found is None:
-            found = self._ids[key] = len(self._content)
-            self._content.append(content)
-        return found
-
-    def place(self, place: Place) -> int:
-        """Return the node of a schema in the document."""
-        if place.schema is True:
-            return self.TRUE
-        if place.schema is False:
-            return self.FALSE
-        return self._intern(("place", place.pointer, place.scope), place)
-
-    def value(self, value: object, pointer: str) -> int:
-        """Return the node of exactly one JSON value, which stands at `pointer`."""
-        return self._intern(("value", pointer), Value(value, pointer))
-
-    def shaped(self, shapes: Shapes) -> int:
-        """Return the node of values that are described already."""
-        return self._intern(("shapes", shapes), shapes)
-
-    def conjunction(self, first: int, second: int) -> int:
-        """Return the node of the values that belong to both nodes."""
-        if first == second or second == self.TRUE:
-            return first
-        if first == self.TRUE:
-            return second
-        if self.FALSE in (first, second):
-            return self.FALSE
-        members = self._members(first) | self._members(second)
-        if any(self.negation(member) in members for member in members):
-            return self.FALSE
-        return self._intern(("all", members), members)
-
-    def negation(self, node: int) -> int:
-        """Return the node of the values that do not belong to a node."""
-        if node in (self.TRUE, self.FALSE):
-            return self.FALSE if node == self.TRUE else self.TRUE
-        content = self._content[node]
-        if isinstance(content, Negated):
-            return content.node
-        return self._intern(("not", node), Negated(node))
-
-    def _members(self, node: int) -> frozenset[int]:
-        content = self._content[node]
-        return content if isinstance(content, frozenset) else frozenset((node,))
-
-    def pointers(self, node: int) -> tuple[str, ...]:
-        """Return the JSON pointers of the places that a node is made of."""
-        found: list[str] = []
-        for member in sorted(self._members(node)):
-            content = self._content[member]
-            if isinstance(content, Negated):
-                found.extend(self.pointers(content.node))
-            elif not isinstance(content, frozenset | Shapes):
-                found.append(content.pointer)
-        return tuple(dict.fromkeys(found))
 
     def shapes(self, node: int) -> Shapes:
         """Return the normal form of a node.

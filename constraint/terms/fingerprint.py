@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from .arena import Kind
+from .recipes import parts_of
 from .terms import Terms
 
 
@@ -21,7 +22,7 @@ def fingerprint(terms: Terms, term: int) -> bytes | None:
     stack = [] if term in known else [term]
     while stack:
         top = stack[-1]
-        parts = _parts(nodes[top])
+        parts = parts_of(nodes[top])
         missing = [part for part in parts if part not in known]
         if missing:
             stack.extend(missing)
@@ -29,16 +30,6 @@ def fingerprint(terms: Terms, term: int) -> bytes | None:
         stack.pop()
         known[top] = _digest(nodes[top], [known[part] for part in parts])
     return known[term]
-
-
-def _parts(node: tuple[object, ...]) -> tuple[int, ...]:
-    if node[0] in (Kind.UNION, Kind.INTERSECT):
-        return node[1]  # type: ignore[return-value]
-    if node[0] is Kind.CONCAT:
-        return node[1:]  # type: ignore[return-value]
-    if node[0] in (Kind.REPEAT, Kind.COMPLEMENT, Kind.LEXEME):
-        return (node[1],)  # type: ignore[return-value]
-    return ()
 
 
 def _digest(node: tuple[object, ...], parts: list[bytes | None]) -> bytes | None:

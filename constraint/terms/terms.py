@@ -49,6 +49,7 @@ class Terms(TermArena):
         self._empty: dict[int, bool] = {}
         self._steps: dict[tuple[int, int], int] = {}
         self.fingerprints: dict[int, bytes | None] = {}
+        self.recalled: dict[Hashable, int] = {}
 
     def fork(self, fuel: float) -> Terms:
         """Return an arena that begins with the terms and rows of this one, under their numbers.
@@ -63,6 +64,21 @@ class Terms(TermArena):
         other._empty = self._empty.copy()
         other.fingerprints = self.fingerprints.copy()
         return other
+
+    def made(
+        self, node: tuple[Any, ...], *, nullable: bool, certain: bool, empty: bool | None
+    ) -> int:
+        """Return the term of a node out of another arena, with what was known of it there."""
+        term = self._intern(node, nullable=nullable, certain=certain)
+        if certain:
+            self._certain[term] = True
+        if empty is not None:
+            self._empty[term] = empty
+        return term
+
+    def known_empty(self, term: int) -> bool | None:
+        """Return whether a search found no text of a term, None if none was made."""
+        return self._empty.get(term)
 
     def spend(self, work: int) -> None:
         """Count work; raises GrammarTooLargeError when the fuel is gone."""

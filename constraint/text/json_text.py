@@ -33,6 +33,7 @@ class JsonAlphabet:
         self.terms = terms
         self.raw = Utf8Alphabet(terms)
         self.any_spelling = style.escapes == "any"
+        self.spelling = f"json {style.escapes}"
         self._known: dict[CharSet, int] = {}
 
     def fork(self, terms: Terms) -> JsonAlphabet:
@@ -151,13 +152,13 @@ class JsonText:
         self.comma = terms.concat(self.gap, terms.literal(b","), after)
         self.colon = terms.concat(self.gap, terms.literal(b":"), after)
         self.quote = terms.literal(b'"')
-        self._keys: dict[str, int] = {}
+        self._names: dict[str, int] = {}
 
     def fork(self, terms: Terms) -> JsonText:
         """Return the same for a fork of the arena."""
         other = copy(self)
         other.terms = terms
-        other.alphabet, other._keys = self.alphabet.fork(terms), self._keys.copy()
+        other.alphabet, other._names = self.alphabet.fork(terms), self._names.copy()
         return other
 
     @cached_property
@@ -183,12 +184,15 @@ class JsonText:
         """Return the lexeme of a body and its closing quote, `EMPTY` if the body is empty."""
         return self.terms.living_lexeme(self.terms.concat(body, self.quote))
 
-    def key(self, name: str) -> int:
-        """Return the spellings of a property name with its colon; remembered, names come again."""
-        found = self._keys.get(name)
+    def name(self, name: str) -> int:
+        """Return the spellings of a property name in quotes; remembered, names come again."""
+        found = self._names.get(name)
         if found is None:
-            found = self.terms.concat(self.quote, self.body(name), self.quote, self.colon)
-            self._keys[name] = found
+            if self.style.escapes == "canonical":
+                found = self.terms.literal(b'"%b"' % canonical_body(name))
+            else:
+                found = self.terms.concat(self.quote, self.body(name), self.quote)
+            self._names[name] = found
         return found
 
 

@@ -20,6 +20,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 
+from ..terms.recipes import recalled
 from ..terms.terms import Terms
 from .multiples import Multiples
 from .number_set import WHOLE, Bound, NumberSet
@@ -69,8 +70,13 @@ class NumberText:
         """Return the texts that spell a number of the set; `EMPTY` if there are none."""
         found = self._known.get(numbers)
         if found is None:
-            found = self._known[numbers] = self.terms.living_lexeme(self._build(numbers))
+            key = (numbers, self.digits, self.any_spelling, self.integral_floats, self.exponents)
+            found = recalled(self.terms, key, lambda: self._living(numbers))
+            self._known[numbers] = found
         return found
+
+    def _living(self, numbers: NumberSet) -> int:
+        return self.terms.living_lexeme(self._build(numbers))
 
     def _build(self, numbers: NumberSet) -> int:
         if numbers.low == numbers.high and numbers.low is not None and not self.any_spelling:

@@ -34,7 +34,7 @@ def test_common_terms_mean_what_new_ones_mean(style: TextStyle) -> None:
     pairs = [
         (begun.text.string(begun.text.any_body), text.string(text.any_body)),
         (begun.text.comma, text.comma),
-        (begun.text.key("ä"), text.key("ä")),
+        (begun.text.name("ä"), text.name("ä")),
         (begun.text.body("a/\n"), text.body("a/\n")),
         *((begun.numbers.term(n), numbers.term(n)) for n in (NumberSet(), NumberSet(step=WHOLE))),
     ]
@@ -51,17 +51,13 @@ def test_what_one_grammar_adds_no_other_sees(style: TextStyle) -> None:
     before = len(second.terms)
     for _ in range(2):  # the second time, the text under the same number is another
         name = f"name {len(first.terms)}"
-        first.text.key(name)
-        first.terms.row(first.text.key(name))
+        first.text.name(name)
+        first.terms.row(first.text.name(name))
         first.plain.body(name)
     assert len(first.terms) > before == len(second.terms) == len(Prelude.of(style, 1e9).terms)
-    assert first.text.key("x") != second.text.key("y")
-    assert second.terms.accepts(second.text.key("y"), b'"y":' + _space(style))
+    assert first.text.name("x") != second.text.name("y")
+    assert second.terms.accepts(second.text.name("y"), b'"y"')
     assert all(n[0] not in (Kind.REFERENCE, Kind.CAPTURE) for n in second.terms.nodes)
-
-
-def _space(style: TextStyle) -> bytes:
-    return b" " if style.whitespace == "spaced" else b""
 
 
 def test_grammars_compiled_at_once() -> None:
