@@ -136,18 +136,20 @@ class Completion:
     ) -> int:
         layout, shape = self.layout, self.layout.shape
         must = layout.required & ~written.declared
-        chosen = must
-        for index in load:
-            chosen |= 1 << index
-        total = sum(self.member_length(index, load.get(index, 0)) for index in _bits(chosen))
-        names = self._fresh_lengths(written, cells)
-        total += sum(
-            next(names[cell], INFINITE) + self._cell_length(cell, group) for cell, group in cells
-        )
+        loaded = sum(1 << index for index in load)
+        chosen = must | loaded
         members = written.number + chosen.bit_count() + len(cells)
         fillers = max(shape.low - members, 0)
         if shape.high is not None and members + fillers > shape.high:
             return INFINITE
+        total = self._plain(must & ~loaded)
+        total += sum(self.member_length(index, group) for index, group in load.items())
+        if total >= INFINITE or not (cells or fillers):
+            return min(INFINITE, total)
+        names = self._fresh_lengths(written, cells)
+        total += sum(
+            next(names[cell], INFINITE) + self._cell_length(cell, group) for cell, group in cells
+        )
         spare = self._spare_lengths(written, chosen, names, fillers)
         return min(INFINITE, total + (sum(spare) if len(spare) == fillers else INFINITE))
 

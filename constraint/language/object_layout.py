@@ -47,7 +47,7 @@ class Layout:
         self.names = tuple(names)
         self.index = {name: i for i, name in enumerate(self.names)}
         self.nodes = tuple(self._node(name) for name in self.names)
-        self.carries = tuple(self._carried(name) for name in self.names)
+        self.carries = tuple(self._carried(name) if shape.exists else 0 for name in self.names)
         self.all = (1 << len(self.names)) - 1
         self.required = sum(1 << i for i, name in enumerate(self.names) if name in shape.required)
         self.obligations = (1 << len(shape.exists)) - 1
@@ -89,6 +89,8 @@ class Layout:
 
     def carrying(self, node: int, obligations: int) -> int:
         """Return the node of a value that meets some obligations as well."""
+        if not obligations:
+            return node
         for index, rule in enumerate(self.shape.exists):
             if obligations >> index & 1:
                 node = self.graph.conjunction(node, rule.node)
@@ -96,6 +98,10 @@ class Layout:
 
     def children(self) -> Iterator[int]:
         """Yield every node that a value in such an object may have to belong to."""
+        if not self.obligations:
+            yield from self.nodes
+            yield from self.cell_nodes
+            return
         for node, carries in zip(
             (*self.nodes, *self.cell_nodes), (*self.carries, *self.cell_carries), strict=True
         ):

@@ -52,6 +52,8 @@ class Productivity:
         self.void = void
         self._lengths: dict[int, int] = {}
         self._layouts: dict[ObjectShape, Layout] = {}
+        self._node_layouts: dict[int, list[Layout]] = {}
+        self._key_lengths: dict[str, int] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
         self.colon_length = shortest.length(self.text.colon)
@@ -80,7 +82,7 @@ class Productivity:
     def endless(self, nodes: Iterable[int]) -> bool:
         """Return whether some of the nodes need each other in a circle."""
         inside = set(nodes)
-        needs = {n: inside.intersection(self._children(self.graph.shapes(n))) for n in inside}
+        needs = {n: inside.intersection(self._children(n)) for n in inside}
         try:
             TopologicalSorter(needs).prepare()
         except CycleError:
@@ -93,7 +95,7 @@ class Productivity:
         queue = [root]
         for node in queue:
             self._lengths[node] = INFINITE
-            for child in self._children(self.graph.shapes(node)):
+            for child in self._children(node):
                 if child not in users:
                     users[child] = []
                     queue.append(child)
@@ -106,15 +108,15 @@ class Productivity:
         shapes = self.graph.shapes(node)
         if shapes.arrays or shapes.objects:
             with placed(lambda: self.graph.pointers(node)):
-                length = self._shortest(shapes)
+                length = min(self._shortest_scalar(shapes), self._shortest_container(node, shapes))
         else:
-            length = self._shortest(shapes)
+            length = self._shortest_scalar(shapes)
         if length >= self._lengths[node]:
             return False
         self._lengths[node] = length
         return True
 
-    def _shortest(self, shapes: Shapes) -> int:
+    def _shortest_scalar(self, shapes: Shapes) -> int:
         lengths = [INFINITE]
         if shapes.null:
             lengths.append(4)
@@ -122,9 +124,20 @@ class Productivity:
         lengths.extend(self.shortest.length(self.numbers.term(n)) for n in shapes.numbers)
         if shapes.strings:
             lengths.append(2 + self.shortest.length(shapes.strings))
-        lengths.extend(self.array_length(shape) for shape in shapes.arrays)
-        lengths.extend(self.object_length(shape) for shape in shapes.objects)
         return min(lengths)
+
+    def _shortest_container(self, node: int, shapes: Shapes) -> int:
+        lengths = [INFINITE]
+        lengths.extend(self.array_length(shape) for shape in shapes.arrays)
+        lengths.extend(self._length_of(layout) for layout in self._layouts_of(node, shapes))
+        return min(lengths)
+
+    def _layouts_of(self, node: int, shapes: Shapes) -> list[Layout]:
+        """Return the layouts of a node's objects; shapes are large, and slow to look up."""
+        found = self._node_layouts.get(node)
+        if found is None:
+            found = self._node_layouts[node] = [self.layout(shape) for shape in shapes.objects]
+        return found
 
     def array_length(self, shape: ArrayShape) -> int:
         """Return the length of a shortest text of an array shape."""
@@ -190,8 +203,11 @@ class Productivity:
 
     def object_length(self, shape: ObjectShape) -> int:
         """Return the length of a shortest text of an object shape."""
-        completion = self.completion(shape)
-        rest = completion.length(self.begin(completion.layout, 0))
+        return self._length_of(self.layout(shape))
+
+    def _length_of(self, layout: Layout) -> int:
+        completion = Completion(layout, self.length, self.key_length, self._comma)
+        rest = completion.length(self.begin(layout, 0))
         return rest if rest >= INFINITE else 1 + rest
 
     def begin(self, layout: Layout, number: int) -> Written:
@@ -211,20 +227,25 @@ class Productivity:
 
     def key_length(self, name: str) -> int:
         """Return the length of a name with quotes and colon."""
-        return self.shortest.length(self.text.name(name)) + self.colon_length
+        found = self._key_lengths.get(name)
+        if found is None:
+            found = self.shortest.length(self.text.name(name)) + self.colon_length
+            self._key_lengths[name] = found
+        return found
 
     @property
     def comma_length(self) -> int:
         """The length of a comma with its gaps."""
         return self._comma
 
-    def _children(self, shapes: Shapes) -> dict[int, None]:
+    def _children(self, node: int) -> dict[int, None]:
+        shapes = self.graph.shapes(node)
         found: dict[int, None] = {}
         for array in shapes.arrays:
             if array.counts:
                 found.update(dict.fromkeys(self.plan(array).children()))
             else:
                 found.update(dict.fromkeys((*array.prefix, array.rest)))
-        for shape in shapes.objects:
-            found.update(dict.fromkeys(self.layout(shape).children()))
+        for layout in self._layouts_of(node, shapes):
+            found.update(dict.fromkeys(layout.children()))
         return found

@@ -27,6 +27,8 @@ class Shortest:
         self.rough = False
         self._lengths: dict[int, int] = {}
         self._searched: dict[int, bytes] = {}
+        self._bounds: dict[int, int] = {}
+        terms.at_least = self.at_least
 
     def fork(self, terms: Terms) -> Shortest:
         """Return the same for a fork of the arena."""
@@ -137,35 +139,65 @@ class Shortest:
             width *= 4
 
     def _first_text(self, term: int, wanted: Callable[[bytes], bool], width: int) -> bytes | None:
-        """Search by A*: what is left of the text is at least as long as without complements."""
+        """Search by A*: what is left of the text is at least as long as without complements.
+
+        Among those that may be as short, the longest goes first: it is closest to its end.
+        """
         visits: dict[int, int] = {}
-        queue = [(0, 0, term, b"")]
+        queue = [(0, 0, 0, term, b"")]
         made = 0
         while queue:
-            _, _, top, text = heappop(queue)
+            _, _, _, top, text = heappop(queue)
             if self.terms.nullable(top) and wanted(text):
                 return text
-            for mask, successor in self.terms.row(top):
-                least = len(text) + 1 + self._at_least(successor)
+            for mask, successor in self.terms._raw_row(top):
+                least = len(text) + 1 + self.at_least(successor)
                 for byte in _bytes_of(mask, width):
                     if visits.get(successor, 0) < width:
                         visits[successor] = visits.get(successor, 0) + 1
                         made += 1  # of equals the first
-                        heappush(queue, (least, made, successor, text + bytes([byte])))
+                        longer = text + bytes([byte])
+                        heappush(queue, (least, -len(longer), made, successor, longer))
         return None
 
-    def _at_least(self, term: int) -> int:
-        """Return a lower bound for the length, without a search for this term."""
+    def at_least(self, term: int) -> int:
+        """Return a lower bound for the length, without a search for any term."""
+        stack = [] if term in self._bounds else [term]
+        while stack:
+            top = stack[-1]
+            missing = [part for part in self._bounded_by(top) if part not in self._bounds]
+            if missing:
+                stack.extend(missing)
+            else:
+                stack.pop()
+                self._bounds[top] = self._bound(top)
+        return self._bounds[term]
+
+    def _bounded_by(self, term: int) -> tuple[int, ...]:
+        """Return the terms whose bounds make that of a term."""
+        if self.terms.nullable(term):
+            return ()
         node = self.terms.nodes[term]
-        if node[0] is Kind.INTERSECT:
-            return max(self._at_least(member) for member in node[1])
-        if node[0] is Kind.COMPLEMENT:
-            return 0 if self.terms.nullable(term) else 1
-        if node[0] is Kind.CONCAT and not self.terms.certain(node[1]):
-            return self._at_least(node[1]) + self._at_least(node[2])
-        if node[0] is Kind.UNION and not self.terms.certain(term):
-            return min(self._at_least(member) for member in node[1])
-        return self.length(term)
+        return node[1] if node[0] is Kind.INTERSECT else self._parts(term)
+
+    def _bound(self, term: int) -> int:
+        node, known = self.terms.nodes[term], self._bounds
+        kind = node[0]
+        if self.terms.nullable(term):
+            return 0
+        if kind is Kind.INTERSECT:
+            return max(known[member] for member in node[1])
+        if kind is Kind.CONCAT:
+            return min(known[node[1]] + known[node[2]], INFINITE)
+        if kind is Kind.UNION:
+            return min(known[member] for member in node[1])
+        if kind is Kind.LEXEME or kind is Kind.CAPTURE:
+            return known[node[1]]
+        if kind is Kind.REPEAT:
+            return min(int(node[2] * known[node[1]]), INFINITE)
+        if kind is Kind.COMPLEMENT or not self.terms.certain(term):
+            return 1
+        return self._combine(term)  # it has no parts
 
     def text_length(self, term: int) -> int:
         """Return the length of `text(term)`, written only where its length is not known."""

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import Any
 
 from ...schemas.errors import GrammarTooLargeError
@@ -50,6 +51,7 @@ class Terms(TermArena):
         self._steps: dict[tuple[int, int], int] = {}
         self.fingerprints: dict[int, bytes | None] = {}
         self.recalled: dict[Hashable, int] = {}
+        self.at_least: Callable[[int], int] = _no_bound  # for what a shortest text has in bytes
 
     def fork(self, fuel: float) -> Terms:
         """Return an arena that begins with the terms and rows of this one, under their numbers.
@@ -296,16 +298,19 @@ class Terms(TermArena):
         return lexeme
 
     def _search(self, term: int) -> bool:
-        """Look for an accepting term among the derivatives of `term`, from both ends of the queue.
+        """Look for an accepting term among the derivatives of `term`, in two orders by turns.
 
-        Depth first finds the end of long texts, if bytes that often end something go first; breadth
-        first leaves loops that remember their text (a captured `1.000`), each turn a new term.
+        Best first, by a lower bound for what is left, finds the end of long texts; of equals the
+        last goes first, and bytes that often end something. Breadth first leaves loops that
+        remember their text (a captured `1.000`), each turn a new term.
         """
         came_from: dict[int, int] = {term: term}
-        queue, deep = deque([term]), True
+        best, queue, opened = [(0, 0, term)], deque([term]), set[int]()
         while queue:
-            top = queue.pop() if deep else queue.popleft()
-            deep = not deep
+            top = heappop(best)[2] if best and len(opened) % 2 == 0 else queue.popleft()
+            if top in opened:
+                continue
+            opened.add(top)
             if self._proves_alive(top):
                 self._mark_alive(top, came_from)
                 return False
@@ -320,6 +325,7 @@ class Terms(TermArena):
                         self._mark_alive(successor, came_from)
                         return False
                     queue.append(successor)
+                    heappush(best, (self.at_least(successor), -len(came_from), successor))
         for dead in came_from:
             self._empty[dead] = True
         return True
@@ -336,6 +342,10 @@ class Terms(TermArena):
         while self._empty.get(term) is None:
             self._empty[term] = False
             term = came_from[term]
+
+
+def _no_bound(term: int) -> int:
+    return 0
 
 
 _DERIVED = (Kind.CONCAT, Kind.UNION, Kind.LEXEME, Kind.REPEAT)
