@@ -134,22 +134,18 @@ class Automaton:
         rest: list[int] = []
         term = self._resolved(term)
         lexeme = nodes[term][0] is Kind.LEXEME
-        for part in self._alternatives(nodes[term][1] if lexeme else term):
-            _, head, tail = (
-                nodes[part] if nodes[part][0] is Kind.CONCAT else (0, part, terms.EPSILON)
-            )
-            if nodes[head][0] is Kind.LITERAL and terms.is_empty(tail):
-                continue
-            if nodes[head][0] is Kind.LITERAL:
-                found.append((nodes[head][1], terms.lexeme(tail) if lexeme else tail))
-            else:
-                rest.append(terms.lexeme(part) if lexeme else part)
+        for part, after in self._alternatives(nodes[term][1] if lexeme else term):
+            text, tail = self._begun(part, after)
+            if text and not terms.is_empty(tail):
+                found.append((text, terms.lexeme(tail) if lexeme else tail))
+            elif not text:
+                rest.append(terms.lexeme(tail) if lexeme else tail)
         if all(len(text) == 1 and tail == terms.EPSILON for text, tail in found):
             return None
         found.sort()
         texts, tails = zip(*found, strict=True)
-        after = tuple(self._state(tail) for tail in tails)
-        return Texts(texts, after, self._state(terms.union(rest)) if rest else None)
+        behind = tuple(self._state(tail) for tail in tails)
+        return Texts(texts, behind, self._state(terms.union(rest)) if rest else None)
 
     def _resolved(self, term: int) -> int:
         """Return what a reference stands for."""
@@ -159,14 +155,28 @@ class Automaton:
             node = self.terms.nodes[term]
         return term
 
-    def _alternatives(self, term: int) -> Iterable[int]:
-        """Return the members of a union, also of one that something follows."""
-        node = self.terms.nodes[term]
-        if node[0] is Kind.UNION:
-            return node[1]  # type: ignore[no-any-return]
+    def _alternatives(self, term: int) -> Iterable[tuple[int, int]]:
+        """Return the members of a union, each with what follows it."""
+        node, after = self.terms.nodes[term], self.terms.EPSILON
         if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.UNION:
-            return [self.terms.concat(part, node[2]) for part in self.terms.nodes[node[1]][1]]
-        return (term,)
+            node, after = self.terms.nodes[node[1]], node[2]
+        members = node[1] if node[0] is Kind.UNION else (term,)
+        return [(member, after) for member in members]
+
+    def _begun(self, part: int, after: int) -> tuple[bytes, int]:
+        """Return the text that a part and what follows it begin with, and the term behind it."""
+        terms, nodes = self.terms, self.terms.nodes
+        if nodes[part][0] is Kind.CONCAT:
+            _, part, tail = nodes[part]
+            after = terms.concat(tail, after)
+        if nodes[part][0] is not Kind.LITERAL:
+            return b"", terms.concat(part, after)
+        text: bytes = nodes[part][1]
+        follows = nodes[after] if nodes[after][0] is Kind.CONCAT else (0, after, terms.EPSILON)
+        _, head, rest = follows
+        if nodes[head][0] is Kind.LITERAL:
+            return text + nodes[head][1], rest
+        return text, after
 
     def _split(self, term: int) -> tuple[Branch, ...]:
         """Take unions and the heads of concatenations apart until lexemes show."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from .errors import GrammarTooLargeError, InvalidGrammarError
 _FORMS = "json, json_object, json_schema, regex or text"
 ANY_OBJECT = {"type": "object"}
 _NOT_A_SCHEMA = "grammar is not a valid JSON Schema"
+_LARGE_NUMBER = re.compile(r"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
 MAX_DEPTH = 500
 """Levels of objects and arrays inside each other, below what Python's own JSON can do."""
 
@@ -148,7 +150,10 @@ def _wrapped(form: Mapping[Any, Any]) -> object:
 def _schema(value: object) -> object:
     """A schema as given, or the one written in a JSON string, or that of a Python type."""
     if isinstance(value, str):
-        value = _parse_json(value)
+        text = value
+        value = _parse_json(text)
+        if isinstance(value, dict) and _is_plain_text(text):
+            return value
     elif _is_type(value):
         value = _type_schema(value)
     if not isinstance(value, dict | bool):
@@ -166,6 +171,14 @@ def _parse_json(text: str) -> object:
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: it is nested too deep") from None
     except ValueError as error:  # not JSON, or an integer of thousands of digits
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {error}") from error
+
+
+def _is_plain_text(text: str) -> bool:
+    """Return whether what was read from a text need not be searched for what JSON cannot say.
+
+    It has no shared parts; it could nest too deep, or have a number that no float can hold.
+    """
+    return text.count("{") + text.count("[") <= MAX_DEPTH and not _LARGE_NUMBER.search(text)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

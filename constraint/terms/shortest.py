@@ -56,7 +56,8 @@ class Shortest:
         if node[0] is Kind.CONCAT:
             return node[1:]
         if node[0] is Kind.UNION:
-            return node[1]  # type: ignore[no-any-return]
+            nodes = self.terms.nodes  # literals, of which there may be many, tell it themselves
+            return tuple(member for member in node[1] if nodes[member][0] is not Kind.LITERAL)
         if node[0] in (Kind.REPEAT, Kind.LEXEME, Kind.CAPTURE):
             return (node[1],)
         return ()
@@ -71,7 +72,7 @@ class Shortest:
         if kind is Kind.CONCAT:
             return known[node[1]] + known[node[2]]
         if kind is Kind.UNION:
-            return min(known[member] for member in node[1])
+            return self._least(node[1], known)
         if kind is Kind.REPEAT:
             return node[2] * known[node[1]] if node[2] else 0
         if kind is Kind.LEXEME:
@@ -83,6 +84,14 @@ class Shortest:
         if kind is Kind.BYTES:
             return 1
         return 0 if self.terms.nullable(term) else self._searched_length(term)
+
+    def _least(self, members: tuple[int, ...], known: dict[int, int]) -> int:
+        """Return the least length of some terms that is known, or that of a literal."""
+        nodes = (self.terms.nodes[member] for member in members)
+        return min(
+            len(node[1]) if node[0] is Kind.LITERAL else known[member]
+            for member, node in zip(members, nodes, strict=True)
+        )
 
     def _capture_length(self, node: tuple[Any, ...]) -> int:
         _, head, owner, key, _ = node
@@ -190,7 +199,7 @@ class Shortest:
         if kind is Kind.CONCAT:
             return min(known[node[1]] + known[node[2]], INFINITE)
         if kind is Kind.UNION:
-            return min(known[member] for member in node[1])
+            return self._least(node[1], known)
         if kind is Kind.LEXEME or kind is Kind.CAPTURE:
             return known[node[1]]
         if kind is Kind.REPEAT:

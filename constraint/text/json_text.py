@@ -196,6 +196,9 @@ class JsonText:
         return found
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def canonical_body(text: str) -> bytes:
     """Return the canonical spelling of a decoded text, without quotes."""
-    return json.dumps(text, ensure_ascii=False)[1:-1].encode()
+    return _encode(text)[1:-1].encode()
