@@ -58,6 +58,11 @@ class Layout:
         graph, shape = self.graph, self.shape
         universe = Pattern(graph.any_name, graph.text.any_body)
         patterns = _patterns(shape)
+        if not patterns and not shape.exists:
+            self.cells.append(universe)
+            self.cell_nodes.append(self._conjoined(shape.rules, frozenset()))
+            self.cell_carries.append(0)
+            return
         for cell in cut(graph.terms, universe, patterns):
             if patterns:
                 few = few_names(graph.terms, cell.plain)

@@ -54,6 +54,7 @@ class Productivity:
         self._layouts: dict[ObjectShape, Layout] = {}
         self._node_layouts: dict[int, list[Layout]] = {}
         self._key_lengths: dict[str, int] = {}
+        self._scalar_lengths: dict[object, int] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
         self.colon_length = shortest.length(self.text.colon)
@@ -117,6 +118,13 @@ class Productivity:
         return True
 
     def _shortest_scalar(self, shapes: Shapes) -> int:
+        key = (shapes.null, shapes.booleans, shapes.numbers, shapes.strings)
+        found = self._scalar_lengths.get(key)
+        if found is None:
+            found = self._scalar_lengths[key] = self._scalar_length(shapes)
+        return found
+
+    def _scalar_length(self, shapes: Shapes) -> int:
         lengths = [INFINITE]
         if shapes.null:
             lengths.append(4)

@@ -32,15 +32,15 @@ MOST_PEEKS = 3
 class SchemaGraph(NodeTable):
     """Nodes of one schema document and their normal forms.
 
-    `read(graph, place)` turns the keywords of one place into shapes; it calls `wanted` for
-    the nodes whose shapes it needs.
+    `read(graph, place)` turns the keywords of one place into shapes, or returns the call that does
+    where other nodes are needed; that calls `wanted` for them.
     """
 
     def __init__(
         self,
         source: SchemaSource,
         text: SchemaText,
-        read: Callable[[SchemaGraph, Place], Call[Shapes]],
+        read: Callable[[SchemaGraph, Place], Shapes | Call[Shapes]],
         plain: PlainText | None = None,
     ) -> None:
         super().__init__(source)
@@ -48,6 +48,7 @@ class SchemaGraph(NodeTable):
         self.terms = text.terms
         self.subsets: dict[int, str] = {}  # string terms that hold only a part of a format
         self.format_terms: dict[str, int] = {}
+        self.typed: dict[str, Shapes] = {}  # all values of a type
         self._read = read
         self._open: set[int] = set()
         self._peeks = 0
@@ -70,23 +71,36 @@ class SchemaGraph(NodeTable):
         Raises GrammarError for a keyword that cannot be enforced or a `$ref` that leads to itself.
         """
         known = self._shapes.get(node)
-        return run(self.wanted(node)) if known is None else known
+        if known is not None:
+            return known
+        step = self._begin(node)
+        if isinstance(step, Shapes):
+            self._shapes[node] = step
+            return step
+        self._open.add(node)
+        known = self._shapes[node] = run(step)
+        self._open.discard(node)
+        return known
 
     def wanted(self, node: int) -> Call[Shapes]:
         """Do what `shapes` does, for callers that are generators themselves."""
         known = self._shapes.get(node)
         if known is None:
-            if node in self._open:
-                raise CircleError(
-                    "the references lead in a circle without passing a value",
-                    pointer=self.pointers(node)[0],
-                )
-            self._open.add(node)
-            known = self._shapes[node] = yield self._step(node)
-            self._open.discard(node)
+            step = self._begin(node)
+            if not isinstance(step, Shapes):
+                self._open.add(node)
+                step = yield step
+                self._open.discard(node)
+            known = self._shapes[node] = step
         return known
 
-    def _step(self, node: int) -> Call[Shapes]:
+    def _begin(self, node: int) -> Shapes | Call[Shapes]:
+        """Return the shapes of a node, or the call that finds them where others are needed."""
+        if node in self._open:
+            raise CircleError(
+                "the references lead in a circle without passing a value",
+                pointer=self.pointers(node)[0],
+            )
         content = self._content[node]
         if isinstance(content, Place):
             return self._read(self, content)
@@ -95,8 +109,8 @@ class SchemaGraph(NodeTable):
         if isinstance(content, Negated):
             return self._negated(content.node)
         if isinstance(content, Shapes):
-            return self._described(content)
-        return self._of_value(content)
+            return content
+        return self.value_shapes(content.value, content.pointer)
 
     def _negated(self, node: int) -> Call[Shapes]:
         shapes: Shapes = yield self.wanted(node)
@@ -108,14 +122,6 @@ class SchemaGraph(NodeTable):
         for member in sorted(members):
             result = self.intersect(result, (yield self.wanted(member)))
         return result
-
-    def _described(self, shapes: Shapes) -> Call[Shapes]:
-        yield from ()
-        return shapes
-
-    def _of_value(self, content: Value) -> Call[Shapes]:
-        yield from ()
-        return self.value_shapes(content.value, content.pointer)
 
     def value_shapes(self, value: object, pointer: str) -> Shapes:
         """Return the shapes of exactly one JSON value."""

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal, cast
 
 from ..formats.language import FORMATS
 from ..terms.trampoline import Call
 from ..text.number_set import WHOLE, NumberSet
+from .dialects import Dialect
 from .graph import SchemaGraph
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, limit_format, read_object
 from .keyword_logic import LOGIC, read_logic, schemas_in
@@ -48,34 +50,45 @@ TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 def read_place(
     graph: SchemaGraph, place: Place, report: Callable[[Note], None], *, formats: bool
-) -> Call[Shapes]:
-    """Turn the keywords of one place into shapes, yielding the nodes whose shapes are needed.
+) -> Shapes | Call[Shapes]:
+    """Turn the keywords of one place into shapes, or return the call that needs other nodes.
 
     `report` is called with a note for each keyword. Raises GrammarError.
     """
     reading = Reading.of(graph, place)
+    schema, pointer = reading.schema, place.pointer
+    enforced = _enforced(reading.dialect)
     for keyword in cast(Schema, place.schema):
-        report((place.pointer, keyword, _status(reading, keyword, formats=formats)))
+        if keyword == "format" and keyword in schema:
+            status = _status_of_format(reading, formats=formats)
+        else:
+            status = "enforced" if keyword in enforced and keyword in schema else "annotation"
+        report((pointer, keyword, status))
     _read_types(reading)
     if formats and reading.schema.get("format") in FORMATS:
         limit_format(reading)
-    if not COMBINING.isdisjoint(reading.schema):
-        yield from _read_combinations(reading)
-        yield from read_unevaluated(reading)
+    return reading.shapes if COMBINING.isdisjoint(schema) else _read_others(reading)
+
+
+def _read_others(reading: Reading) -> Call[Shapes]:
+    """Apply the keywords that need other nodes."""
+    yield from _read_combinations(reading)
+    yield from read_unevaluated(reading)
     return reading.shapes
 
 
-def _status(reading: Reading, keyword: str, *, formats: bool) -> Status:
-    """Return "enforced" or "annotation"; raises UnsupportedGrammarError for a refused keyword."""
-    value = reading.schema.get(keyword)
-    if keyword not in reading.schema or keyword in ANNOTATIONS:
-        return "annotation"
-    if keyword == "format":
-        if not isinstance(value, str):
-            raise reading.invalid("format", "a string")
-        return "enforced" if formats and value in FORMATS else "annotation"
-    known = keyword in LIMITS or keyword in OBJECT_KEYWORDS or keyword in GENERAL
-    return "enforced" if known and not reading.is_foreign(keyword) else "annotation"
+@lru_cache(maxsize=64)
+def _enforced(dialect: Dialect) -> frozenset[str]:
+    """Return the keywords that limit values in a dialect; `format` is told by its value."""
+    known = (LIMITS.keys() | OBJECT_KEYWORDS | GENERAL) - ANNOTATIONS
+    return frozenset(keyword for keyword in known if dialect.knows(keyword))
+
+
+def _status_of_format(reading: Reading, *, formats: bool) -> Status:
+    name = reading.schema["format"]
+    if not isinstance(name, str):
+        raise reading.invalid("format", "a string")
+    return "enforced" if formats and name in FORMATS else "annotation"
 
 
 def _read_types(reading: Reading) -> None:
@@ -100,7 +113,15 @@ def _read_types(reading: Reading) -> None:
 
 def _typed(reading: Reading) -> Shapes:
     value = reading.schema["type"]
-    names = value if isinstance(value, list) else [value]
+    if isinstance(value, str):
+        found = reading.graph.typed.get(value)
+        if found is None:
+            found = reading.graph.typed[value] = _of_types(reading, [value])
+        return found
+    return _of_types(reading, value if isinstance(value, list) else [value])
+
+
+def _of_types(reading: Reading, names: list[object]) -> Shapes:
     for name in names:
         if name not in TYPES:
             raise reading.invalid("type", f"one or a list of {', '.join(TYPES)}")
