@@ -24,6 +24,7 @@ from ..text.json_text import JsonText, canonical_body
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
+from .name_languages import is_endless
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
@@ -72,6 +73,7 @@ class JsonLanguage:
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
+        self._endless: dict[int, bool] = {}
         self._values = ValueText(self.text)
         self._free_name = self.text.closed(self.text.any_body)
 
@@ -299,14 +301,22 @@ class JsonLanguage:
         """Return the lexeme of the names of a cell.
 
         Where any string is a name, all objects share one lexeme and `finish` turns down those that
-        are taken. Names with a pattern may run out of ways to go on, so there the lexeme leaves
-        them out.
+        are taken; so it is where a name that is begun has ends without number. Other names with a
+        pattern may run out of ways to go on, so there the lexeme leaves them out.
         """
         spelled = layout.cells[cell].spelled
         if spelled == self.text.any_body:
             return self._free_name
+        if self._is_endless(spelled):
+            return self.text.closed(spelled)
         taken = self.terms.union(self.text.body(name) for name in (*layout.names, *sorted(used)))
         return self.text.closed(self.terms.intersect((spelled, self.terms.complement(taken))))
+
+    def _is_endless(self, spelled: int) -> bool:
+        found = self._endless.get(spelled)
+        if found is None:
+            found = self._endless[spelled] = is_endless(self.terms, spelled)
+        return found
 
     def finish(self, key: FreeName, text: bytes | None) -> int:
         """Return what follows a free name; `EMPTY` if the name is declared or was written."""

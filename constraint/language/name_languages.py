@@ -18,6 +18,7 @@ from ..terms.terms import Terms
 
 MOST_NAMES = 64
 MOST_STATES = 4000
+MOST_ENDLESS_STATES = 300
 VISIT_WORK = 20  # pairs of rows that could be made in the same time
 
 
@@ -80,6 +81,25 @@ def count_names(terms: Terms, language: int) -> int | None:
             if any(s in open_terms for _, s in terms.row(term)):
                 return None
     return done[language]
+
+
+def is_endless(terms: Terms, language: int) -> bool:
+    """Return whether every text that is begun has infinitely many ends; False if it is not known.
+
+    Then no choice of finitely many names that are taken leaves a text without an end. It holds if
+    each state has a successor: among finitely many, every way then leads into a circle.
+    Cost: the rows of the language's states, of which 300 are looked at.
+    """
+    met = dict.fromkeys([language])
+    open_terms = [language]
+    while open_terms:
+        row = terms.row(open_terms.pop())
+        new = [successor for _, successor in row if successor not in met]
+        met.update(dict.fromkeys(new))
+        open_terms.extend(new)
+        if not row or len(met) > MOST_ENDLESS_STATES:
+            return False
+    return True
 
 
 def _texts(terms: Terms, language: int) -> Iterator[bytes]:

@@ -159,7 +159,9 @@ class Shortest:
             _, _, _, top, text = heappop(queue)
             if self.terms.nullable(top) and wanted(text):
                 return text
-            for mask, successor in self.terms._raw_row(top):
+            # a dead end is found sooner than proven, unless it goes on for ever
+            row = self.terms.row(top) if self.terms.remembers(top) else self.terms.raw_row(top)
+            for mask, successor in row:
                 least = len(text) + 1 + self.at_least(successor)
                 for byte in _bytes_of(mask, width):
                     if visits.get(successor, 0) < width:
@@ -187,6 +189,8 @@ class Shortest:
         if self.terms.nullable(term):
             return ()
         node = self.terms.nodes[term]
+        if node[0] is Kind.CAPTURE:
+            return ()
         return node[1] if node[0] is Kind.INTERSECT else self._parts(term)
 
     def _bound(self, term: int) -> int:
@@ -200,13 +204,13 @@ class Shortest:
             return min(known[node[1]] + known[node[2]], INFINITE)
         if kind is Kind.UNION:
             return self._least(node[1], known)
-        if kind is Kind.LEXEME or kind is Kind.CAPTURE:
+        if kind is Kind.LEXEME:
             return known[node[1]]
         if kind is Kind.REPEAT:
             return min(int(node[2] * known[node[1]]), INFINITE)
         if kind is Kind.COMPLEMENT or not self.terms.certain(term):
             return 1
-        return self._combine(term)  # it has no parts
+        return self.length(term)  # it has no parts, or what follows them counts
 
     def text_length(self, term: int) -> int:
         """Return the length of `text(term)`, written only where its length is not known."""

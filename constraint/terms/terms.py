@@ -109,6 +109,10 @@ class Terms(TermArena):
             self._rows[term] = row
         return row
 
+    def raw_row(self, term: int) -> Row:
+        """Return `row(term)` with successors that may be empty; cheaper where each is new."""
+        return self._raw_row(term)
+
     def step(self, term: int, byte: int) -> int:
         """Return the successor of `term` by `byte`, `EMPTY` if there is none."""
         if self.begins_with_capture(term):
@@ -301,11 +305,13 @@ class Terms(TermArena):
         """Look for an accepting term among the derivatives of `term`, in two orders by turns.
 
         Best first, by a lower bound for what is left, finds the end of long texts; of equals the
-        last goes first, and bytes that often end something. Breadth first leaves loops that
-        remember their text (a captured `1.000`), each turn a new term.
+        last goes first, and bytes that often end something. What follows a capture has no bound:
+        from there on all are equals. Breadth first leaves loops that remember their text (a
+        captured `1.000`), each turn a new term.
         """
         came_from: dict[int, int] = {term: term}
         best, queue, opened = [(0, 0, term)], deque([term]), set[int]()
+        led = not self.remembers(term)
         while queue:
             top = heappop(best)[2] if best and len(opened) % 2 == 0 else queue.popleft()
             if top in opened:
@@ -325,10 +331,18 @@ class Terms(TermArena):
                         self._mark_alive(successor, came_from)
                         return False
                     queue.append(successor)
-                    heappush(best, (self.at_least(successor), -len(came_from), successor))
+                    led = led and not self.remembers(successor)
+                    bound = self.at_least(successor) if led else 0
+                    heappush(best, (bound, -len(came_from), successor))
         for dead in came_from:
             self._empty[dead] = True
         return True
+
+    def remembers(self, term: int) -> bool:
+        """Return whether a term, or a part of an intersection, may begin with a capture."""
+        node = self.nodes[term]
+        parts = node[1] if node[0] is Kind.INTERSECT else (term,)
+        return any(self.begins_with_capture(part) for part in parts)
 
     def _proves_alive(self, term: int) -> bool:
         if self._nullable[term] or self._empty.get(term) is False:
