@@ -213,6 +213,11 @@ class Automaton:
         rest = owner.finish(key, None if text is None else before + text)
         return self._state(self.terms.concat(rest, tail))
 
+    def alone(self, branch: Branch) -> int:
+        """Return the state of a capture and what follows it, without the other branches."""
+        capture, tail = branch.capture
+        return self._state(self.terms.concat(capture, tail))
+
     def after_any(self, branch: Branch) -> int | None:
         """Return the state after the head of a capture where its text does not matter.
 

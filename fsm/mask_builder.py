@@ -7,10 +7,8 @@ stay and where they leave depends on the string alone: `HeadMask` keeps that for
 shared by all grammars, and only the short walks of the tail from the places of leaving are made
 anew.
 
-Where the string's own text decides what follows (a property name that must not come twice), the
-walk is made as if the name were new, and the few names that are not are then cut out with the
-subtrees behind them. A token long enough to contain one such name and the end of another is walked
-name by name.
+Where the string's own text decides what follows (a property name that must not come twice), it is
+for `capture_masks` to say.
 """
 
 from __future__ import annotations
@@ -18,44 +16,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import product
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, Automaton, Branch, Texts
-from .bitmask import Bitmask, allow, empty_mask, forbid
+from ..constraint.automaton import Automaton, Branch, Texts
+from .bitmask import Bitmask, empty_mask
+from .capture_masks import Captures
 from .counted import CountedTokens
-from .places import Place, Sparse, Step
+from .places import HeadMask, Place, Sparse, Step, is_root
 from .recent import Recent
 from .vocabulary import Vocabulary
 from .walker import AT_ROOT, NO_NODES, Walker, distinct
 
 Ints = npt.NDArray[np.int32]
-ROOT = 0
 KNOWN_BYTES = 32 << 20  # of one grammar's steps and captures
 SHARED_BYTES = 64 << 20  # of each kind that grammars over one vocabulary share
 ENTRY_BYTES = 256  # of a key and its place in a table
 WIDE = 64  # bytes to begin with; fewer are walked sooner than counted
-
-
-@dataclass(frozen=True, slots=True)
-class HeadMask:
-    """What a lexeme allows from the root of the trie, whatever follows it.
-
-    `mask` has every token that stays inside the lexeme or ends with it; `exits` are the trie nodes
-    where the lexeme may end, `inner_exits` those of them that have nodes below.
-    """
-
-    mask: Bitmask
-    exits: Ints
-    inner_exits: Ints
-
-    @property
-    def held_bytes(self) -> int:
-        """Return the size of the arrays."""
-        return int(self.mask.nbytes + self.exits.nbytes + self.inner_exits.nbytes)
 
 
 @dataclass(slots=True)
@@ -70,22 +49,6 @@ class Shared:
 _SHARED: WeakKeyDictionary[Vocabulary, Shared] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureMask:
-    """The mask of a capture whose text is new; not `exact` where the text matters later."""
-
-    mask: Bitmask
-    exact: bool
-
-
-@dataclass(slots=True)
-class Unknown:
-    """A capture that is walked with its text left open; whether a later capture asks for it."""
-
-    branch: Branch
-    matters: bool = False
-
-
 class MaskBuilder:
     """Builds masks for one grammar and one vocabulary; the caller holds the grammar's lock."""
 
@@ -95,26 +58,24 @@ class MaskBuilder:
         self.size = vocabulary.size
         self.trie = vocabulary.trie
         self._shared = _SHARED.setdefault(vocabulary, Shared())
-        self._root = Place(AT_ROOT, b"")
+        self.root = Place(AT_ROOT, b"")
         self._steps: Recent[tuple[Place, int], tuple[Step, Place]] = Recent(KNOWN_BYTES)
         self._texts: Recent[tuple[Place, bytes], Place] = Recent(KNOWN_BYTES // 4)
-        self._captures: Recent[tuple[int, int], CaptureMask] = Recent(KNOWN_BYTES // 4)
-        self._beginnings: Recent[tuple[bytes, int], Ints] = Recent(KNOWN_BYTES // 16)
-        self._unknown: list[Unknown] = []
+        self._captures = Captures(self)
 
     @property
     def held_bytes(self) -> int:
         """Return the size of what this grammar alone has; buffers as large as the trie left out."""
-        kept = (self._steps, self._texts, self._captures, self._beginnings)
-        return sum(cache.held_bytes for cache in kept) + self.walker.table.held_bytes
+        kept = self._steps.held_bytes + self._texts.held_bytes + self._captures.held_bytes
+        return kept + self.walker.table.held_bytes
 
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32."""
         mask = empty_mask(self.size)
-        self._add(self._root, state, mask)
+        self.add(self.root, state, mask)
         return mask
 
-    def _add(self, place: Place, state: int, mask: Bitmask) -> None:
+    def add(self, place: Place, state: int, mask: Bitmask) -> None:
         """Add what a state allows below the nodes of a place, part by part."""
         work, plain, met = [(place, state)], [], set()
         while work:
@@ -128,22 +89,22 @@ class MaskBuilder:
                         assert branch.tail is not None
                         work.append((place, branch.tail))
                     elif branch.tail is None:
-                        mask |= self._capture(place, branch, branch.head)
+                        mask |= self._captures.mask(place, branch, branch.head)
                     else:
-                        below = self._beyond(place, branch.head, mask)
+                        below = self.beyond(place, branch.head, mask)
                         if len(below.nodes):
                             work.append((below, branch.tail))
-            elif place is self._root and self.automaton.is_lexeme(state):
-                mask |= self._head(state).mask
+            elif place is self.root and self.automaton.is_lexeme(state):
+                mask |= self.head(state).mask
             elif texts := self.automaton.texts(state):
                 work += self._behind_texts(place, state, texts, mask)
             else:
                 plain.append((place.nodes, np.full(len(place.nodes), state, np.int32)))
         if plain:
             nodes, states = zip(*plain, strict=True)
-            self._walk(np.concatenate(nodes), np.concatenate(states), mask)
+            self.walk(np.concatenate(nodes), np.concatenate(states), mask)
 
-    def _beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
+    def beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
         """Add what a lexeme allows below a place; return the place behind it."""
         found = self._steps.get((place, head))
         if found is None:
@@ -182,7 +143,7 @@ class MaskBuilder:
         if texts.rest is not None:
             yield place, texts.rest
 
-    def _walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
+    def walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
         """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
         exits = [NO_NODES]
         while len(nodes):
@@ -234,26 +195,26 @@ class MaskBuilder:
         if branch.head is None:
             return at
         if branch.tail is None:
-            mask |= self._capture(Place(at), branch, branch.head)
+            mask |= self._captures.mask(Place(at), branch, branch.head)
             return NO_NODES
         return self._through(at, branch.head, mask)
 
     def _through(self, at: Ints, head: int, mask: Bitmask) -> Ints:
         """Add what a lexeme allows below some nodes; return the nodes to walk its tail from."""
-        if _is_root(at):
-            found = self._head(head)
+        if is_root(at):
+            found = self.head(head)
             mask |= found.mask
             exits = found.inner_exits
         else:
-            exits = self.walker.inner(self._walk(at, np.full(len(at), head, np.int32), mask))
+            exits = self.walker.inner(self.walk(at, np.full(len(at), head, np.int32), mask))
         return np.concatenate((exits, at)) if self.automaton.is_accepting(head) else exits
 
-    def _head(self, head: int) -> HeadMask:
+    def head(self, head: int) -> HeadMask:
         """Return what a lexeme allows from the root; it is looked up if any grammar has met it."""
         name = self.automaton.fingerprint(head)
         found = None if name is None else self._shared.heads.get(name)
         if found is None:
-            found = self._counted_head(head) or self._walk_head(AT_ROOT, head)
+            found = self._counted_head(head) or self.walk_head(AT_ROOT, head)
             if name is not None:
                 self._shared.heads.put(name, found, found.held_bytes + ENTRY_BYTES)
         return found
@@ -272,97 +233,11 @@ class MaskBuilder:
         mask, exits = tokens.within(counted.low, counted.high)
         return HeadMask(mask, exits, self.walker.inner(exits))
 
-    def _walk_head(self, at: Ints, head: int) -> HeadMask:
+    def walk_head(self, at: Ints, head: int) -> HeadMask:
         """Walk a lexeme without anything behind it."""
         mask = empty_mask(self.size)
-        exits = self._walk(at, np.full(len(at), head, np.int32), mask)
+        exits = self.walk(at, np.full(len(at), head, np.int32), mask)
         return HeadMask(mask, exits, self.walker.inner(exits))
-
-    def _capture(self, place: Place, branch: Branch, head: int) -> Bitmask:
-        """Return the mask of a capture below the nodes of a place."""
-        for outer in self._unknown:
-            outer.matters |= self.automaton.shares_memory(outer.branch, branch)
-        blocked = self.automaton.blocked(branch)
-        if blocked is not None:
-            new = self._new_capture(place, branch, head)
-            if new.exact:
-                return self._without(place.nodes, new.mask, blocked) if blocked else new.mask
-        return self._each_text(place.nodes, branch, head)
-
-    def _each_text(self, at: Ints, branch: Branch, head: int) -> Bitmask:
-        """Return the mask of a capture below some nodes, text by text where it ends in a token."""
-        mask = empty_mask(self.size)
-        if not _is_root(at):
-            ending = self._above(at, self._walk_head(at, head).exits)
-            mask |= self._walk_head(at[~ending], head).mask
-            at = at[ending]
-        for i in range(len(at)):
-            node = at[i : i + 1]
-            found = self._head(head) if _is_root(node) else self._walk_head(node, head)
-            mask |= self._each_exit(int(node[0]), branch, found)
-        return mask
-
-    def _above(self, at: Ints, below: Ints) -> npt.NDArray[np.bool_]:
-        """Return which of some nodes have one of the others in their subtree: (at,)."""
-        below = np.sort(below)
-        first, last = np.searchsorted(below, at), np.searchsorted(below, self.trie.skip[at])
-        return np.asarray(first < last, np.bool_)
-
-    def _new_capture(self, place: Place, branch: Branch, head: int) -> CaptureMask:
-        """Return the mask of a capture as if its text were different from all others."""
-        state = self.automaton.after(branch, None)
-        found = self._captures.get((head, state)) if place is self._root else None
-        if found is None:
-            mask = empty_mask(self.size)
-            below = self._beyond(place, head, mask)
-            unknown = Unknown(branch)
-            self._unknown.append(unknown)
-            self._add(below, state, mask)
-            self._unknown.pop()
-            found = CaptureMask(mask, exact=not unknown.matters)
-            if place is self._root:
-                self._captures.put((head, state), found, mask.nbytes + ENTRY_BYTES)
-        return found
-
-    def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
-        """Return the mask less all tokens that spell a blocked text or begin with one."""
-        ids = [self._beginning(text, start) for text, start in product(blocked, at.tolist())]
-        ids = [found for found in ids if len(found)]
-        if ids:
-            mask = mask.copy()
-            forbid(mask, np.concatenate(ids))
-        return mask
-
-    def _beginning(self, text: bytes, start: int) -> Ints:
-        """Return the tokens below a node that spell a text or begin with it; remembered."""
-        found = self._beginnings.get((text, start))
-        if found is None:
-            trie = self.trie
-            node = trie.find(text, start)
-            first, last = (node, trie.skip[node]) if node >= 0 else (0, 0)
-            found = trie.token_ids[trie.token_start[first] : trie.token_start[last]]
-            self._beginnings.put((text, start), found, len(text) + ENTRY_BYTES)
-        return found
-
-    def _each_exit(self, node: int, branch: Branch, head: HeadMask) -> Bitmask:
-        """Return the mask of a capture below `node`, asking for every text what follows it."""
-        trie, depth = self.trie, int(self.trie.depth[node])
-        mask = head.mask.copy()
-        nodes, states = [], []
-        for exit_node in head.exits.tolist():
-            state = self.automaton.after(branch, trie.path(exit_node)[depth:])
-            if state == DEAD:
-                forbid(mask, trie.tokens_at(exit_node).tolist())
-            else:
-                allow(mask, trie.tokens_at(exit_node).tolist())
-                nodes.append(exit_node)
-                states.append(state)
-        self._walk(np.array(nodes, np.int32), np.array(states, np.int32), mask)
-        return mask
-
-
-def _is_root(at: Ints) -> bool:
-    return len(at) == 1 and at[0] == ROOT
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -17,6 +17,12 @@ import numpy.typing as npt
 from .bitmask import Bitmask
 
 Ints = npt.NDArray[np.int32]
+ROOT = 0
+
+
+def is_root(at: Ints) -> bool:
+    """Return whether some nodes are the root of the trie alone."""
+    return len(at) == 1 and at[0] == ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +78,21 @@ class Place:
 
     nodes: Ints
     name: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMask:
+    """What a lexeme allows from the root of the trie, whatever follows it.
+
+    `mask` has every token that stays inside the lexeme or ends with it; `exits` are the trie nodes
+    where the lexeme may end, `inner_exits` those of them that have nodes below.
+    """
+
+    mask: Bitmask
+    exits: Ints
+    inner_exits: Ints
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        return int(self.mask.nbytes + self.exits.nbytes + self.inner_exits.nbytes)

@@ -20,12 +20,12 @@ from ...schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, Shapes
 from ..terms.shortest import INFINITE, Shortest
-from ..text.json_text import JsonText
+from ..text.json_text import JsonText, canonical_body
 from ..text.number_set import point
 from ..text.numbers import NumberText
 from ..text.style import TextStyle
 from .few_values import MANY, FewValues, Values, can_differ, scalars
-from .name_languages import MOST_NAMES
+from .name_languages import MOST_NAMES, is_endless
 from .values import Comparable, ValueText, decimal, read_value
 
 
@@ -41,6 +41,16 @@ class Closing(NamedTuple):
 
     before: Distinct
     last: bool
+
+
+class Text(NamedTuple):
+    """The key of a captured string of which any may be written but those that are taken.
+
+    `more` tells whether another item may follow.
+    """
+
+    before: Distinct
+    more: bool
 
 
 class UniqueItems:
@@ -74,6 +84,7 @@ class UniqueItems:
         self._comma = shortest.length(text.comma)
         self._expanded: dict[Distinct, int] = {}
         self._lengths: dict[Distinct, int] = {}
+        self._endless: dict[int, bool] = {}
 
     @property
     def start(self) -> Distinct:
@@ -204,14 +215,35 @@ class UniqueItems:
         terms, gap, parts = self.terms, self.text.gap, []
         if at.position == 0 and self.shape.low == 0:
             parts.append(terms.literal(b"]"))
+        needed = self._needed_next(at)
+        if not needed and self._is_free_text(at):
+            key = Text(at, more=needed is not None)
+            if key.more or at.position + 1 >= self.shape.low:
+                strings = self.text.closed(self.graph.shapes(self.shape.item(at.position)).strings)
+                parts.append(terms.concat(self.text.quote, terms.capture(strings, self, key)))
+            return terms.union(parts)
         if at.position + 1 >= self.shape.low:
             end = terms.concat(self._item(at, frozenset()), gap, terms.literal(b"]"))
             parts.append(self._captured(end, Closing(at, last=True)))
-        needed = self._needed_next(at)
         if needed is not None:
             more = terms.concat(self._item(at, needed), gap, terms.literal(b","))
             parts.append(self._captured(more, Closing(at, last=False)))
         return terms.union(parts)
+
+    def _is_free_text(self, at: Distinct) -> bool:
+        """Return whether the next item is a string, spelled in one way, and never the last left.
+
+        All such items share their lexeme, and `finish` turns down those that are taken.
+        """
+        node = self.shape.item(at.position)
+        shapes = self.graph.shapes(node)
+        if not shapes.strings or shapes.null or shapes.booleans or shapes.numbers:
+            return False
+        if self.text.style.escapes != "canonical" or not self._is_scalar(node):
+            return False
+        if shapes.strings not in self._endless:
+            self._endless[shapes.strings] = is_endless(self.terms, shapes.strings)
+        return self._endless[shapes.strings] and not self._reserved(at)
 
     def _captured(self, head: int, key: Closing) -> int:
         return head if head == self.terms.EMPTY else self.terms.capture(head, self, key)
@@ -239,8 +271,10 @@ class UniqueItems:
         rest = self._item(after, frozenset([value]))
         return frozenset([value]) if rest == self.terms.EMPTY else frozenset()
 
-    def finish(self, key: Closing, text: bytes | None) -> int:
-        """Return what follows an item: nothing, or the next one."""
+    def finish(self, key: Closing | Text, text: bytes | None) -> int:
+        """Return what follows an item: the next one, or the end where that is not captured."""
+        if isinstance(key, Text):
+            return self._after_text(key, text)
         if key.last:
             return self.terms.EPSILON
         assert text is not None
@@ -250,28 +284,56 @@ class UniqueItems:
         later = self.terms.reference(self, after, nullable=False, certain=True)
         return self.terms.concat(self.text.after_comma, later)
 
-    def text_matters(self, key: Closing) -> bool:
+    def _after_text(self, key: Text, text: bytes | None) -> int:
+        """Return the bracket or the next item; `EMPTY` behind a string that is taken."""
+        terms, gap, taken = self.terms, self.text.gap, key.before.taken
+        position = key.before.position + 1
+        if text is not None:
+            value = read_value(b'"' + text)
+            if value in taken:
+                return terms.EMPTY
+            taken |= {value}
+        parts = []
+        if position >= self.shape.low:
+            parts.append(terms.concat(gap, terms.literal(b"]")))
+        if key.more:
+            at = Distinct(position, taken)
+            later = terms.reference(self, at, nullable=False, certain=True)
+            parts.append(terms.concat(self.text.comma, later))
+        return terms.union(parts)
+
+    def text_matters(self, key: Closing | Text) -> bool:
         """Return whether items are still required, which an item may not take away."""
         return key.before.position + 1 < self.shape.low
 
-    def after_any(self, key: Closing) -> int | None:
-        """Return what follows the last item; what follows others depends on them."""
+    def after_any(self, key: Closing | Text) -> int | None:
+        """Return what follows the last item; what follows others may depend on them."""
+        if isinstance(key, Text):
+            return None if self.text_matters(key) else self.finish(key, None)
         return self.terms.EPSILON if key.last else None
 
-    def shares_memory(self, key: Closing, later: Closing) -> bool:
+    def shares_memory(self, key: Closing | Text, later: Closing | Text) -> bool:
         """Return True: the items of one array have one owner."""
         return True
 
-    def rest_length(self, key: Closing) -> int | None:
+    def rest_length(self, key: Closing | Text) -> int | None:
         """Return a lower bound for what follows an item, None where it is known for each item."""
         if not self.holds_containers:
             return None
+        if isinstance(key, Text):
+            position = key.before.position + 1
+            ends = position >= self.shape.low
+            return 1 if ends else self._comma + 1 + self._least(position)
         gap = self._comma - 1
         return 0 if key.last else gap + 1 + self._least(key.before.position + 1)
 
-    def blocked(self, key: Closing, text: bytes) -> tuple[bytes, ...] | None:
-        """Return None: what follows depends on every text."""
-        return None
+    def blocked(self, key: Closing | Text, text: bytes) -> tuple[bytes, ...] | None:
+        """Return the ends of strings that are taken; None where each text counts."""
+        if not isinstance(key, Text):
+            return None
+        strings = (v[1] for v in key.before.taken if v[0] == "string")
+        spelled = (canonical_body(string) + b'"' for string in strings)
+        return tuple(string[len(text) :] for string in spelled if string.startswith(text))
 
     def min_length(self, key: Distinct) -> int:
         """Return the length of a shortest rest, taking a shortest item each time.

@@ -1,0 +1,218 @@
+"""Masks of captures: lexemes whose text decides what may follow.
+
+The walk is made as if the text were new. The few texts that are taken are then cut out with the
+subtrees behind them. Where a later capture ends inside the same token (a second name, a second
+item), its text may be that of the first: such tokens, rare as they are, are stepped byte by byte.
+Where the owner cannot list what is taken, a capture is walked text by text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..constraint.automaton import DEAD, Automaton, Branch
+from .bitmask import Bitmask, allow, empty_mask, forbid
+from .places import HeadMask, Place, is_root
+from .recent import Recent
+from .trie import VocabularyTrie
+from .walker import NO_NODES
+
+Ints = npt.NDArray[np.int32]
+KNOWN_BYTES = 8 << 20  # of one grammar's captures; a fourth of it for the beginnings of texts
+ENTRY_BYTES = 256
+MOST_DOUBTFUL = 256  # nodes whose tokens are asked one by one
+
+
+class Builder(Protocol):
+    """What makes the masks of the other parts of a state."""
+
+    automaton: Automaton
+    trie: VocabularyTrie
+    size: int
+    root: Place
+
+    def add(self, place: Place, state: int, mask: Bitmask) -> None:
+        """Add what a state allows below a place."""
+        ...
+
+    def beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
+        """Add what a lexeme allows below a place; return the place behind it."""
+        ...
+
+    def walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
+        """Add what states allow below nodes; return the nodes whose state accepts."""
+        ...
+
+    def head(self, head: int) -> HeadMask:
+        """Return what a lexeme allows from the root."""
+        ...
+
+    def walk_head(self, at: Ints, head: int) -> HeadMask:
+        """Return what a lexeme allows below some nodes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureMask:
+    """The mask of a capture whose text is new.
+
+    `doubtful` are the nodes where a later capture ends that may have the same text: of the tokens
+    from there on it is not known.
+    """
+
+    mask: Bitmask
+    doubtful: Ints
+
+
+@dataclass(slots=True)
+class Unknown:
+    """A capture that is walked with its text left open; where captures end that ask for it."""
+
+    branch: Branch
+    ends: list[Ints] = field(default_factory=list)
+
+
+class Captures:
+    """Makes the masks of captures for a builder; called under the grammar's lock."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._automaton, self._trie = builder.automaton, builder.trie
+        self._known: Recent[tuple[int, int], CaptureMask] = Recent(KNOWN_BYTES)
+        self._beginnings: Recent[tuple[bytes, int], Ints] = Recent(KNOWN_BYTES // 4)
+        self._unknown: list[Unknown] = []
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of what is kept."""
+        return self._known.held_bytes + self._beginnings.held_bytes
+
+    def mask(self, place: Place, branch: Branch, head: int) -> Bitmask:
+        """Return the mask of a capture below the nodes of a place."""
+        shares = self._automaton.shares_memory
+        outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
+        for unknown in outer:
+            unknown.ends.append(self._ends(place, head))
+        blocked = self._automaton.blocked(branch)
+        if blocked is None:
+            return self._each_text(place.nodes, branch, head)
+        new = self._new_capture(place, branch, head)
+        mask = self._without(place.nodes, new.mask, blocked) if blocked else new.mask
+        if outer or not len(new.doubtful):  # what is doubtful here is so for the outer one
+            return mask
+        nodes = self._with_tokens(new.doubtful)
+        if len(nodes) > MOST_DOUBTFUL:
+            return self._each_text(place.nodes, branch, head)
+        return self._asked(mask, nodes, place.nodes, self._automaton.alone(branch))
+
+    def _ends(self, place: Place, head: int) -> Ints:
+        """Return the nodes below a place where a lexeme ends."""
+        if place is self._builder.root:
+            return self._builder.head(head).exits
+        return self._builder.walk_head(place.nodes, head).exits
+
+    def _with_tokens(self, nodes: Ints) -> Ints:
+        """Return the nodes in the subtrees of some nodes that have tokens, ascending."""
+        below = [np.arange(node, self._trie.skip[node]) for node in np.unique(nodes).tolist()]
+        found = np.unique(np.concatenate(below)).astype(np.int32)
+        start = self._trie.token_start
+        with_tokens: Ints = found[start[found + 1] > start[found]]
+        return with_tokens
+
+    def _asked(self, mask: Bitmask, nodes: Ints, at: Ints, state: int) -> Bitmask:
+        """Return the mask with the tokens of some nodes asked one by one, from the nodes `at`."""
+        trie, mask = self._trie, mask.copy()
+        for node in nodes.tolist():
+            forbid(mask, trie.tokens_at(node))
+            text = trie.path(node)
+            for start in at[(at < node) & (trie.skip[at] > node)].tolist():
+                if self._is_alive(state, text[int(trie.depth[start]) :]):
+                    allow(mask, trie.tokens_at(node))
+        return mask
+
+    def _is_alive(self, state: int, text: bytes) -> bool:
+        for byte in text:
+            state = self._automaton.step(state, byte)
+            if state == DEAD:
+                return False
+        return True
+
+    def _each_text(self, at: Ints, branch: Branch, head: int) -> Bitmask:
+        """Return the mask of a capture below some nodes, text by text where it ends in a token."""
+        mask = empty_mask(self._builder.size)
+        if not is_root(at):
+            ending = self._above(at, self._builder.walk_head(at, head).exits)
+            mask |= self._builder.walk_head(at[~ending], head).mask
+            at = at[ending]
+        for i in range(len(at)):
+            node = at[i : i + 1]
+            found = (
+                self._builder.head(head) if is_root(node) else self._builder.walk_head(node, head)
+            )
+            mask |= self._each_exit(int(node[0]), branch, found)
+        return mask
+
+    def _above(self, at: Ints, below: Ints) -> npt.NDArray[np.bool_]:
+        """Return which of some nodes have one of the others in their subtree: (at,)."""
+        below = np.sort(below)
+        first, last = np.searchsorted(below, at), np.searchsorted(below, self._trie.skip[at])
+        return np.asarray(first < last, np.bool_)
+
+    def _new_capture(self, place: Place, branch: Branch, head: int) -> CaptureMask:
+        """Return the mask of a capture as if its text were different from all others."""
+        state = self._automaton.after(branch, None)
+        found = self._known.get((head, state)) if place is self._builder.root else None
+        if found is None:
+            mask = empty_mask(self._builder.size)
+            below = self._builder.beyond(place, head, mask)
+            unknown = Unknown(branch)
+            self._unknown.append(unknown)
+            self._builder.add(below, state, mask)
+            self._unknown.pop()
+            doubtful = np.concatenate([NO_NODES, *unknown.ends])
+            found = CaptureMask(mask, doubtful)
+            if place is self._builder.root:
+                size = mask.nbytes + doubtful.nbytes + ENTRY_BYTES
+                self._known.put((head, state), found, size)
+        return found
+
+    def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
+        """Return the mask less all tokens that spell a blocked text or begin with one."""
+        ids = [self._beginning(text, start) for text, start in product(blocked, at.tolist())]
+        ids = [found for found in ids if len(found)]
+        if ids:
+            mask = mask.copy()
+            forbid(mask, np.concatenate(ids))
+        return mask
+
+    def _beginning(self, text: bytes, start: int) -> Ints:
+        """Return the tokens below a node that spell a text or begin with it; remembered."""
+        found = self._beginnings.get((text, start))
+        if found is None:
+            trie = self._trie
+            node = trie.find(text, start)
+            first, last = (node, trie.skip[node]) if node >= 0 else (0, 0)
+            found = trie.token_ids[trie.token_start[first] : trie.token_start[last]]
+            self._beginnings.put((text, start), found, len(text) + ENTRY_BYTES)
+        return found
+
+    def _each_exit(self, node: int, branch: Branch, head: HeadMask) -> Bitmask:
+        """Return the mask of a capture below `node`, asking for every text what follows it."""
+        trie, depth = self._trie, int(self._trie.depth[node])
+        mask = head.mask.copy()
+        nodes, states = [], []
+        for exit_node in head.exits.tolist():
+            state = self._automaton.after(branch, trie.path(exit_node)[depth:])
+            if state == DEAD:
+                forbid(mask, trie.tokens_at(exit_node).tolist())
+            else:
+                allow(mask, trie.tokens_at(exit_node).tolist())
+                nodes.append(exit_node)
+                states.append(state)
+        self._builder.walk(np.array(nodes, np.int32), np.array(states, np.int32), mask)
+        return mask
