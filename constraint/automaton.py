@@ -3,13 +3,12 @@
 A state is an int that stands for a term, the language of what may still follow. States are numbered
 as they are met. Some states can be taken apart: inside a string, "the rest of this string, then the
 rest of the document" is a lexeme that every grammar shares and a tail that only this place has.
-`branches` shows those parts, so that whoever walks tokens through the automaton can do the shared
-work once.
+`alternatives` shows those parts, so that whoever walks tokens through the automaton can do the
+shared work once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .grammar import Grammar
@@ -26,11 +25,10 @@ class Branch:
     """One alternative of a state: a lexeme and what comes after it.
 
     `head` is the state of the lexeme alone (it accepts where the lexeme may end). `tail` is the
-    state after it, or None where the lexeme's text decides (`Automaton.after`). A branch without a
-    lexeme has head None: `tail` is then the alternative itself.
+    state after it, or None where the lexeme's text decides (`Automaton.after`).
     """
 
-    head: int | None
+    head: int
     tail: int | None
     capture: tuple[int, int] = (0, 0)
 
@@ -50,13 +48,21 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Fixed texts that a state may begin with, in ascending order, and the states behind them.
-
-    `rest` is the state of all that begins otherwise, None if nothing does.
-    """
+    """Fixed texts that a state may begin with, in ascending order, and the states behind them."""
 
     texts: tuple[bytes, ...]
     tails: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """A state taken apart: lexemes and captures, fixed texts, and the state of all that is left.
+
+    `rest` is the state itself if it has neither branches nor texts, None if nothing is left.
+    """
+
+    branches: tuple[Branch, ...]
+    texts: Texts | None
     rest: int | None
 
 
@@ -68,8 +74,8 @@ class Automaton:
         self._shortest = grammar.shortest_texts
         self._terms_of: list[int] = []
         self._states: dict[int, int] = {self.terms.EMPTY: DEAD}
-        self._branches: dict[int, tuple[Branch, ...]] = {}
-        self._texts: dict[int, Texts | None] = {}
+        self._alternatives: dict[int, Alternatives] = {}
+        self._inside: dict[int, Alternatives] = {}
         self._folded: dict[tuple[int, int], int] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
@@ -90,17 +96,48 @@ class Automaton:
 
     def step(self, state: int, byte: int) -> int:
         """Return the successor by one byte, `DEAD` if there is none."""
-        branches = self.branches(state)
-        if not branches:
-            return self._state(self.terms.step(self._terms_of[state], byte))
-        stepped = (self._step_branch(branch, byte) for branch in branches)
-        return self._state(self.terms.union(stepped))
+        terms, found = self.terms, self.alternatives(state)
+        stepped = [self._step_branch(branch, byte) for branch in found.branches]
+        if found.texts is not None:
+            pairs = zip(found.texts.texts, found.texts.tails, strict=True)
+            stepped += [self._behind(t[1:], tail) for t, tail in pairs if t[0] == byte]
+        if found.rest is not None:
+            stepped.append(terms.step(self._terms_of[found.rest], byte))
+        return self._state(stepped[0] if len(stepped) == 1 else terms.union(stepped))
+
+    def _behind(self, text: bytes, tail: int) -> int:
+        """Return the term of a text and then what a state stands for."""
+        return self.terms.concat(self.terms.literal(text), self._terms_of[tail])
+
+    def walk(self, state: int, text: bytes) -> int:
+        """Return the state behind some bytes, `DEAD` if they leave the language.
+
+        Where only texts may follow, all bytes that they have in common are one step.
+        """
+        at = 0
+        while at < len(text) and state != DEAD:
+            found = self.alternatives(state)
+            if found.branches or found.texts is None or found.rest is not None:
+                state, at = self.step(state, text[at]), at + 1
+            else:
+                state, at = self._stride(state, found.texts, text, at)
+        return state
+
+    def _stride(self, state: int, texts: Texts, text: bytes, at: int) -> tuple[int, int]:
+        """Step from a state with texts alone to the end of those that `text[at:]` agrees with."""
+        left = text[at:]
+        pairs = list(zip(texts.texts, texts.tails, strict=True))
+        begun = [(t, tail) for t, tail in pairs if t[0] == left[0]]
+        if len(begun) == 1 and left.startswith(begun[0][0]):
+            return begun[0][1], at + len(begun[0][0])
+        if any(left.startswith(t) for t, _ in begun):
+            return self.step(state, left[0]), at + 1
+        kept = [self._behind(t[len(left) :], tail) for t, tail in begun if t.startswith(left)]
+        return self._state(self.terms.union(kept)), len(text)
 
     def _step_branch(self, branch: Branch, byte: int) -> int:
         """Step the shared lexeme, whose row is known long before that of the whole state."""
         terms = self.terms
-        if branch.head is None and branch.tail is not None:
-            return terms.step(self._terms_of[branch.tail], byte)
         if branch.head is None or branch.tail is None:
             capture, tail = branch.capture
             return terms.concat(terms.step(capture, byte), tail)
@@ -112,96 +149,107 @@ class Automaton:
         """Return whether the text may end in this state."""
         return self.terms.nullable(self._terms_of[state])
 
-    def branches(self, state: int) -> tuple[Branch, ...]:
-        """Return the alternatives of a state that has a lexeme in one of them, else nothing."""
-        found = self._branches.get(state)
+    def alternatives(self, state: int) -> Alternatives:
+        """Take a state apart: unions, and the heads of concatenations, until lexemes show."""
+        found = self._alternatives.get(state)
         if found is None:
-            found = self._branches[state] = self._split(self._terms_of[state])
+            found = self._alternatives[state] = self._split(state)
         return found
 
-    def texts(self, state: int) -> Texts | None:
-        """Return the fixed texts of a state without branches; None if all are last bytes.
+    def plain(self, state: int) -> int | None:
+        """Return the state of what begins with neither a lexeme nor a capture, None for nothing."""
+        found = self.alternatives(state)
+        if not found.branches:
+            return state
+        parts = [] if found.rest is None else [self._terms_of[found.rest]]
+        if found.texts is not None:
+            pairs = zip(found.texts.texts, found.texts.tails, strict=True)
+            parts += [self._behind(text, tail) for text, tail in pairs]
+        return self._state(self.terms.union(parts)) if parts else None
 
-        They spare the rows on the way through keys and constants.
+    def inside(self, state: int) -> Alternatives:
+        """Take a lexeme apart into the texts that it begins with and the rest.
+
+        They spare the rows on the way through them, where the whole lexeme is not shared.
         """
-        if state not in self._texts:
-            self._texts[state] = self._spelled(self._terms_of[state])
-        return self._texts[state]
+        found = self._inside.get(state)
+        if found is None:
+            found = self._inside[state] = self._split_lexeme(state)
+        return found
 
-    def _spelled(self, term: int) -> Texts | None:
+    def _split(self, state: int) -> Alternatives:
         terms, nodes = self.terms, self.terms.nodes
-        found: list[tuple[bytes, int]] = []
-        rest: list[int] = []
-        term = self._resolved(term)
-        lexeme = nodes[term][0] is Kind.LEXEME
-        for part, after in self._alternatives(nodes[term][1] if lexeme else term):
-            text, tail = self._begun(part, after)
-            if text and not terms.is_empty(tail):
-                found.append((text, terms.lexeme(tail) if lexeme else tail))
-            elif not text:
-                rest.append(terms.lexeme(tail) if lexeme else tail)
-        if all(len(text) == 1 and tail == terms.EPSILON for text, tail in found):
-            return None
-        found.sort()
-        texts, tails = zip(*found, strict=True)
-        behind = tuple(self._state(tail) for tail in tails)
-        return Texts(texts, behind, self._state(terms.union(rest)) if rest else None)
-
-    def _resolved(self, term: int) -> int:
-        """Return what a reference stands for."""
-        node = self.terms.nodes[term]
-        while node[0] is Kind.REFERENCE:
-            term = node[1].expand(node[2])
-            node = self.terms.nodes[term]
-        return term
-
-    def _alternatives(self, term: int) -> Iterable[tuple[int, int]]:
-        """Return the members of a union, each with what follows it."""
-        node, after = self.terms.nodes[term], self.terms.EPSILON
-        if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.UNION:
-            node, after = self.terms.nodes[node[1]], node[2]
-        members = node[1] if node[0] is Kind.UNION else (term,)
-        return [(member, after) for member in members]
-
-    def _begun(self, part: int, after: int) -> tuple[bytes, int]:
-        """Return the text that a part and what follows it begin with, and the term behind it."""
-        terms, nodes = self.terms, self.terms.nodes
-        if nodes[part][0] is Kind.CONCAT:
-            _, part, tail = nodes[part]
-            after = terms.concat(tail, after)
-        if nodes[part][0] is not Kind.LITERAL:
-            return b"", terms.concat(part, after)
-        text: bytes = nodes[part][1]
-        follows = nodes[after] if nodes[after][0] is Kind.CONCAT else (0, after, terms.EPSILON)
-        _, head, rest = follows
-        if nodes[head][0] is Kind.LITERAL:
-            return text + nodes[head][1], rest
-        return text, after
-
-    def _split(self, term: int) -> tuple[Branch, ...]:
-        """Take unions and the heads of concatenations apart until lexemes show."""
-        terms, nodes = self.terms, self.terms.nodes
-        split: list[Branch] = []
+        branches: list[Branch] = []
+        texts: list[tuple[bytes, int]] = []
         plain: list[int] = []
-        open_parts = [(term, terms.EPSILON)]
+        open_parts = [(self._terms_of[state], terms.EPSILON)]
         while open_parts:
             part, tail = open_parts.pop()
             node = nodes[part]
-            if node[0] is Kind.UNION:
+            kind = node[0]
+            if kind is Kind.LITERAL:
+                texts.append(self._text(node[1], tail))
+            elif kind is Kind.UNION:
                 open_parts.extend((member, tail) for member in node[1])
-            elif node[0] is Kind.CONCAT:
+            elif kind is Kind.CONCAT:
                 open_parts.append((node[1], terms.concat(node[2], tail)))
-            elif node[0] is Kind.REFERENCE:
+            elif kind is Kind.REFERENCE:
                 open_parts.append((node[1].expand(node[2]), tail))
-            elif node[0] is Kind.LEXEME and tail != terms.EPSILON:
-                split.append(Branch(self._state(part), self._state(tail)))
-            elif node[0] is Kind.CAPTURE:
-                split.append(Branch(self._state(node[1]), None, (part, tail)))
+            elif kind is Kind.LEXEME and tail != terms.EPSILON:
+                branches.append(Branch(self._state(part), self._state(tail)))
+            elif kind is Kind.CAPTURE:
+                branches.append(Branch(self._state(node[1]), None, (part, tail)))
             else:
                 plain.append(terms.concat(part, tail))
-        if split and plain:
-            split.append(Branch(None, self._state(terms.union(plain))))
-        return tuple(split)
+        return self._told(branches, texts, plain, state)
+
+    def _text(self, text: bytes, tail: int) -> tuple[bytes, int]:
+        """Return a text and what follows it, the text as long as it is known."""
+        node = self.terms.nodes[tail]
+        if node[0] is Kind.LITERAL:
+            return text + node[1], self.terms.EPSILON
+        if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.LITERAL:
+            return text + self.terms.nodes[node[1]][1], node[2]
+        return text, tail
+
+    def _told(
+        self, branches: list[Branch], texts: list[tuple[bytes, int]], plain: list[int], state: int
+    ) -> Alternatives:
+        """Return alternatives; texts that are nothing but last bytes are left to the row."""
+        terms = self.terms
+        if not branches and all(len(t) == 1 and tail == terms.EPSILON for t, tail in texts):
+            rest = self._terms_of[state]
+            if len(plain) == 1 and not texts:
+                rest = plain[0]
+            return Alternatives((), None, self._state(rest))
+        alive = sorted((t, tail) for t, tail in texts if not terms.is_empty(tail))
+        found = None
+        if alive:
+            spelled, tails = zip(*alive, strict=True)
+            found = Texts(spelled, tuple(self._state(tail) for tail in tails))
+        rest = terms.union(plain)
+        left = None if rest == terms.EMPTY else self._state(rest)
+        return Alternatives(tuple(branches), found, left)
+
+    def _split_lexeme(self, state: int) -> Alternatives:
+        terms, nodes = self.terms, self.terms.nodes
+        inner, after = nodes[self._terms_of[state]][1], terms.EPSILON
+        if nodes[inner][0] is Kind.CONCAT and nodes[nodes[inner][1]][0] is Kind.UNION:
+            _, inner, after = nodes[inner]
+        texts, plain = [], []
+        for part in nodes[inner][1] if nodes[inner][0] is Kind.UNION else (inner,):
+            head, tail = part, after
+            if nodes[part][0] is Kind.CONCAT:
+                _, head, tail = nodes[part]
+                tail = terms.concat(tail, after)
+            if nodes[head][0] is Kind.LITERAL:
+                text, tail = self._text(nodes[head][1], tail)
+                texts.append((text, terms.lexeme(tail)))
+            else:
+                plain.append(terms.concat(head, tail))
+        if not texts:
+            return Alternatives((), None, state)
+        return self._told([], texts, [terms.lexeme(terms.union(plain))] if plain else [], state)
 
     def after(self, branch: Branch, text: bytes | None) -> int:
         """Return the state after the head of a capture has matched `text`.
@@ -250,14 +298,18 @@ class Automaton:
         """Return the only byte that can follow, None if there are several or the text may end."""
         if self.is_accepting(state):
             return None
-        branches = self.branches(state)
-        if len(branches) > 1:
+        found = self.alternatives(state)
+        firsts = {text[0] for text in found.texts.texts} if found.texts is not None else set[int]()
+        if len(firsts) + len(found.branches) + (found.rest is not None) != 1:
             return None
-        head = branches[0].head if branches else None
-        row = self.row(state if head is None else head)
+        if firsts:
+            return firsts.pop()
+        head = found.branches[0].head if found.branches else found.rest
+        assert head is not None
+        row = self.row(head)
         if len(row) != 1 or row[0][0] & (row[0][0] - 1):
             return None
-        if head is not None and self.is_accepting(head):
+        if found.branches and self.is_accepting(head):
             return None
         return row[0][0].bit_length() - 1
 

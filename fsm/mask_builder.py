@@ -83,23 +83,25 @@ class MaskBuilder:
             if (place, state) in met:
                 continue
             met.add((place, state))
-            if branches := self.automaton.branches(state):
-                for branch in branches:
-                    if branch.head is None:
-                        assert branch.tail is not None
-                        work.append((place, branch.tail))
-                    elif branch.tail is None:
-                        mask |= self._captures.mask(place, branch, branch.head)
-                    else:
-                        below = self.beyond(place, branch.head, mask)
-                        if len(below.nodes):
-                            work.append((below, branch.tail))
-            elif place is self.root and self.automaton.is_lexeme(state):
-                mask |= self.head(state).mask
-            elif texts := self.automaton.texts(state):
-                work += self._behind_texts(place, state, texts, mask)
-            else:
+            found = self.automaton.alternatives(state)
+            if found.rest == state and self.automaton.is_lexeme(state):
+                if place is self.root:
+                    mask |= self.head(state).mask
+                    continue
+                found = self.automaton.inside(state)
+            for branch in found.branches:
+                if branch.tail is None:
+                    mask |= self._captures.mask(place, branch, branch.head)
+                else:
+                    below = self.beyond(place, branch.head, mask)
+                    if len(below.nodes):
+                        work.append((below, branch.tail))
+            if found.texts is not None:
+                work += self._behind_texts(place, state, found.texts, mask)
+            if found.rest == state:
                 plain.append((place.nodes, np.full(len(place.nodes), state, np.int32)))
+            elif found.rest is not None:
+                work.append((place, found.rest))
         if plain:
             nodes, states = zip(*plain, strict=True)
             self.walk(np.concatenate(nodes), np.concatenate(states), mask)
@@ -140,8 +142,6 @@ class MaskBuilder:
                 below = Place(ends[goes_on[:, i], i], name)
                 self._texts.put((place, text), below, below.nodes.nbytes + ENTRY_BYTES)
             yield below, texts.tails[i]
-        if texts.rest is not None:
-            yield place, texts.rest
 
     def walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
         """Walk from (node, state) pairs, adding to `mask`; return the nodes whose state accepts."""
@@ -161,17 +161,19 @@ class MaskBuilder:
         more: list[tuple[Ints, Ints]] = [(NO_NODES, NO_NODES)]
         for state in found:
             at = nodes if len(found) == 1 else nodes[states == state]
-            if branches := self.automaton.branches(state):
-                for branch in branches:
-                    below = self._walk_branch(at, branch, mask)
-                    if len(below):
-                        assert branch.tail is not None
-                        more.append((below, np.full(len(below), branch.tail, np.int32)))
-            elif texts := self.automaton.texts(state):
-                more.append(self._walk_texts(at, state, texts, mask, exits))
-            else:
-                self.walker.table.know(state)
-                more.append((at, np.full(len(at), state, np.int32)))
+            parts = self.automaton.alternatives(state)
+            if parts.rest == state and self.automaton.is_lexeme(state):
+                parts = self.automaton.inside(state)
+            for branch in parts.branches:
+                below = self._walk_branch(at, branch, mask)
+                if len(below):
+                    more.append((below, np.full(len(below), branch.tail, np.int32)))
+            if parts.texts is not None:
+                more.append(self._walk_texts(at, state, parts.texts, mask, exits))
+            if parts.rest is not None:
+                if parts.rest == state:
+                    self.walker.table.know(state)
+                more.append((at, np.full(len(at), parts.rest, np.int32)))
         return np.concatenate([n for n, _ in more]), np.concatenate([s for _, s in more])
 
     def _walk_texts(
@@ -184,16 +186,10 @@ class MaskBuilder:
         exits.append(ends[met & last])
         goes_on = met & (self.trie.skip[ends] > ends + 1)
         tails = np.broadcast_to(np.array(texts.tails, np.int32), ends.shape)
-        nodes, states = ends[goes_on], tails[goes_on]
-        if texts.rest is None:
-            return nodes, states
-        rest = np.full(len(at), texts.rest, np.int32)
-        return np.concatenate((nodes, at)), np.concatenate((states, rest))
+        return ends[goes_on], tails[goes_on]
 
     def _walk_branch(self, at: Ints, branch: Branch, mask: Bitmask) -> Ints:
         """Add what one branch allows below some nodes; return where its tail is to be walked."""
-        if branch.head is None:
-            return at
         if branch.tail is None:
             mask |= self._captures.mask(Place(at), branch, branch.head)
             return NO_NODES

@@ -137,22 +137,15 @@ class TokenFSM:
                 return self.finished
             known = 0 <= token_id < self.vocabulary.size
             text = self.vocabulary.token_bytes[token_id] if known else None
-            after = self._step_all(state, text) if text else DEAD
+            after = self._automaton.walk(state, text) if text else DEAD
         if after == DEAD:
             raise TokenRejectedError(token_id, state)
         return after
 
-    def _step_all(self, state: int, text: bytes) -> int:
-        for byte in text:
-            state = self._automaton.step(state, byte)
-            if state == DEAD:
-                break
-        return state
-
     def advance_bytes(self, state: int, text: bytes) -> int | None:
         """Return the state after some bytes, None if they leave the language."""
         with self.grammar.lock:
-            after = self._step_all(state, text)
+            after = self._automaton.walk(state, text)
         return None if after == DEAD else after
 
     def is_accepting(self, state: int) -> bool:

@@ -59,8 +59,10 @@ class TokenGroups:
             walks += 1
             if walks > MOST_WALKS or part.state is None:
                 self._stand_alone(part.nodes)
-            elif branches := self._automaton.branches(part.state):
+            elif branches := self._automaton.alternatives(part.state).branches:
                 parts += [self._inside(part, branch) for branch in branches]
+                plain = self._automaton.plain(part.state)
+                parts += [] if plain is None else [replace(part, state=plain)]
             else:
                 parts += self._walk(part)
         return self._grouped(allowed)
@@ -80,8 +82,6 @@ class TokenGroups:
 
     def _inside(self, part: Part, branch: Branch) -> Part:
         """Return where a branch of a part begins."""
-        if branch.head is None:
-            return replace(part, state=branch.tail)
         if branch.tail is not None:
             return replace(part, state=branch.head, behind=replace(part, state=branch.tail))
         if not self._automaton.text_matters(branch):

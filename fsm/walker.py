@@ -102,7 +102,7 @@ class Walker:
         """Fill the rows of some states; return those that have none, as they have branches."""
         split = []
         for state in distinct(states):
-            if self.automaton.branches(state):
+            if self.automaton.alternatives(state).branches:
                 split.append(state)
             else:
                 self.table.know(state)
