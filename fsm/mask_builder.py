@@ -118,7 +118,7 @@ class MaskBuilder:
 
     def _step(self, place: Place, head: int) -> tuple[Step, bytes | None]:
         own = None if place.name is None else self.automaton.fingerprint(head)
-        name = None if own is None or place.name is None else _digest(place.name, own)
+        name = None if own is None or place.name is None else _digest(place.name + own)
         step = None if name is None else self._shared.steps.get(name)
         if step is None:
             mask = empty_mask(self.size)
@@ -138,7 +138,7 @@ class MaskBuilder:
             text = texts.texts[i]
             below = self._texts.get((place, text))
             if below is None:
-                name = None if place.name is None else _digest(place.name, b"text", text)
+                name = None if place.name is None else _digest(place.name + b"text" + text)
                 below = Place(ends[goes_on[:, i], i], name)
                 self._texts.put((place, text), below, below.nodes.nbytes + ENTRY_BYTES)
             yield below, texts.tails[i]
@@ -236,7 +236,6 @@ class MaskBuilder:
         return HeadMask(mask, exits, self.walker.inner(exits))
 
 
-def _digest(*parts: bytes) -> bytes:
-    return blake2b(
-        b"".join(len(p).to_bytes(4, "little") + p for p in parts), digest_size=16
-    ).digest()
+def _digest(parts: bytes) -> bytes:
+    """Name a place by the name of the one before it and a lexeme, 16 bytes each, or a text."""
+    return blake2b(parts, digest_size=16).digest()

@@ -155,6 +155,4 @@ class Walker:
 
 def distinct(states: Ints) -> list[int]:
     """Return the different ones of some states."""
-    if len(states) and (states == states[0]).all():
-        return [int(states[0])]
-    return list(np.unique(states).tolist())
+    return sorted(set(states.tolist()))

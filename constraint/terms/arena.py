@@ -110,7 +110,9 @@ class TermArena:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def _intern(self, node: tuple[Any, ...], *, nullable: bool, certain: bool = True) -> int:
+    def _intern(
+        self, node: tuple[Any, ...], *, nullable: bool, certain: bool = True, captures: int = 0
+    ) -> int:
         found = self._ids.get(node)
         if found is None:
             found = len(self.nodes)
@@ -118,17 +120,8 @@ class TermArena:
             self.nodes.append(node)
             self._nullable.append(nullable)
             self._certain.append(certain)
-            self._captures.append(self._captures_at_start(node))
+            self._captures.append(captures)
         return found
-
-    def _captures_at_start(self, node: tuple[Any, ...]) -> int:
-        kind = node[0]
-        if kind is Kind.UNION:
-            return int(max(self._captures[part] for part in node[1]))
-        if kind is not Kind.CONCAT and kind is not Kind.CAPTURE:
-            return 0
-        first: int = node[1]
-        return self._captures[first] + (kind is Kind.CAPTURE)
 
     def nullable(self, term: int) -> bool:
         """Return whether the empty text is in the language."""
@@ -178,13 +171,16 @@ class TermArena:
             return tail
         if tail == self.EPSILON:
             return head
-        joined = self._joined(head, tail)
-        if joined is not None:
-            return joined
+        kind = self.nodes[head][0]
+        if kind is Kind.LITERAL or kind is Kind.REPEAT:
+            joined = self._joined(head, tail)
+            if joined is not None:
+                return joined
         return self._intern(
             (Kind.CONCAT, head, tail),
             nullable=self._nullable[head] and self._nullable[tail],
             certain=self._certain[head] and self._certain[tail],
+            captures=self._captures[head],
         )
 
     def _joined(self, head: int, tail: int) -> int | None:
@@ -239,6 +235,7 @@ class TermArena:
             (Kind.UNION, tuple(sorted(members))),
             nullable=any(self._nullable[m] for m in members),
             certain=any(self._certain[m] for m in members),
+            captures=max(self._captures[m] for m in members),
         )
 
     def _flat_members(self, parts: Iterable[int], kind: Kind) -> tuple[set[int], int]:
@@ -344,9 +341,12 @@ class TermArena:
         `finish` leaves something possible for infinitely many texts, so a capture is never empty.
         Captures inside each other are stepped together: past 100 of them, no text is left.
         """
-        if self._captures[head] >= MOST_CAPTURES:
+        captures = self._captures[head] + 1
+        if captures > MOST_CAPTURES:
             return self.EMPTY
-        return self._intern((Kind.CAPTURE, head, owner, key, text), nullable=False)
+        return self._intern(
+            (Kind.CAPTURE, head, owner, key, text), nullable=False, captures=captures
+        )
 
 
 def _joined_ranges(
