@@ -158,7 +158,7 @@ def batch_fill(rows: Rows, own: list[Any], other: list[Any], documents: list[lis
     executor = LLExecutor(num_threads=1)
     words = len(own[0].start().mask())
     target = allocate_token_bitmask(len(own), words * 32)
-    copied = np.empty((len(own), words), np.uint32)
+    copied = np.empty((len(own), words), np.int32)
 
     def fill_own(sessions: list[Any]) -> None:
         for row, session in enumerate(sessions):

@@ -19,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lockstitch import TextStyle, TokenFSM, __version__, compile_grammar
 from lockstitch.fsm.vocabulary import Vocabulary
 
@@ -35,8 +33,8 @@ class Session:
         self._fsm, self._state = fsm, fsm.start
 
     def mask(self) -> Any:
-        """Return the bits of the allowed tokens, 32 a word."""
-        return self._fsm.token_mask(self._state).view(np.uint32)
+        """Return the bits of the allowed tokens, 32 a word; the sign of a word is its last bit."""
+        return self._fsm.token_mask(self._state)
 
     def advance(self, token: int) -> bool:
         """Take a token; raises TokenRejectedError for one that is not allowed."""
@@ -74,6 +72,12 @@ class Adapter:
             {"type": "json" if kind == "json_schema" else "regex", "value": value}, style=STYLE
         )
         return Compiled(TokenFSM(grammar, self._vocabulary))
+
+
+def load_kernels() -> None:
+    """Load what a process loads once, whatever its tokenizers: the compiled kernels, from disk."""
+    grammar = compile_grammar({"type": "json", "value": {"maxLength": 3, "enum": ["a", "b"]}})
+    TokenFSM(grammar, Vocabulary([*(bytes([byte]) for byte in range(256)), None], [256]))
 
 
 class Known:

@@ -166,7 +166,7 @@ class Captures:
     def _new_capture(self, place: Place, branch: Branch, head: int) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
         state = self._automaton.after(branch, None)
-        found = self._known.get((head, state)) if place is self._builder.root else None
+        found = self._known[head, state] if place is self._builder.root else None
         if found is None:
             mask = empty_mask(self._builder.size)
             below = self._builder.beyond(place, head, mask)
@@ -192,7 +192,7 @@ class Captures:
 
     def _beginning(self, text: bytes, start: int) -> Ints:
         """Return the tokens below a node that spell a text or begin with it; remembered."""
-        found = self._beginnings.get((text, start))
+        found = self._beginnings[text, start]
         if found is None:
             trie = self._trie
             node = trie.find(text, start)

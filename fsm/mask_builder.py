@@ -108,7 +108,7 @@ class MaskBuilder:
 
     def beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
         """Add what a lexeme allows below a place; return the place behind it."""
-        found = self._steps.get((place, head))
+        found = self._steps[place, head]
         if found is None:
             step, name = self._step(place, head)
             found = step, Place(step.nodes, name)
@@ -119,7 +119,7 @@ class MaskBuilder:
     def _step(self, place: Place, head: int) -> tuple[Step, bytes | None]:
         own = None if place.name is None else self.automaton.fingerprint(head)
         name = None if own is None or place.name is None else _digest(place.name + own)
-        step = None if name is None else self._shared.steps.get(name)
+        step = None if name is None else self._shared.steps[name]
         if step is None:
             mask = empty_mask(self.size)
             nodes = self._through(place.nodes, head, mask)
@@ -136,7 +136,7 @@ class MaskBuilder:
         goes_on = (ends >= 0) & (self.trie.skip[ends] > ends + 1)
         for i in np.flatnonzero(goes_on.any(axis=0)).tolist():
             text = texts.texts[i]
-            below = self._texts.get((place, text))
+            below = self._texts[place, text]
             if below is None:
                 name = None if place.name is None else _digest(place.name + b"text" + text)
                 below = Place(ends[goes_on[:, i], i], name)
@@ -208,7 +208,7 @@ class MaskBuilder:
     def head(self, head: int) -> HeadMask:
         """Return what a lexeme allows from the root; it is looked up if any grammar has met it."""
         name = self.automaton.fingerprint(head)
-        found = None if name is None else self._shared.heads.get(name)
+        found = None if name is None else self._shared.heads[name]
         if found is None:
             found = self._counted_head(head) or self.walk_head(AT_ROOT, head)
             if name is not None:
@@ -221,7 +221,7 @@ class MaskBuilder:
         if counted is None or counted.starts.bit_count() < WIDE:
             return None
         name = self.automaton.fingerprint(counted.base)
-        tokens = None if name is None else self._shared.counted.get(name)
+        tokens = None if name is None else self._shared.counted[name]
         if tokens is None:
             tokens = self.walker.count(counted)
             if name is not None:

@@ -8,39 +8,37 @@ order of use, at the price of a dictionary look-up: no list is kept, no lock is 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class Recent(dict[K, V | None]):
     """Maps keys to values until they take more than `most_bytes`; forgets what is not asked for.
+
+    `recent[key]` is the value, None if it is not known or was forgotten. The dictionary itself
+    holds what was asked for lately, so a find costs nothing but its look-up.
 
     Reading is safe from any thread; a value that two threads put at once is counted twice, for a
     while.
     """
 
     def __init__(self, most_bytes: int) -> None:
+        super().__init__()
         self.most_bytes = most_bytes
-        self._lately: dict[K, tuple[V, int]] = {}
+        self._sizes: dict[K, int] = {}
         self._before: dict[K, tuple[V, int]] = {}
         self._bytes = 0
         self._bytes_before = 0
-
-    def __len__(self) -> int:
-        return len(self._lately) + len(self._before)
 
     @property
     def held_bytes(self) -> int:
         """Return at most how many bytes the values take, as far as `put` was told."""
         return self._bytes + self._bytes_before
 
-    def get(self, key: K) -> V | None:
-        """Return a value, None if it is not known or was forgotten."""
-        found = self._lately.get(key)
-        if found is not None:
-            return found[0]
+    def __missing__(self, key: K) -> V | None:
+        """Return a value that was asked for before; it is kept as one of lately."""
         old = self._before.pop(key, None)
         if old is None:
             return None
@@ -51,8 +49,11 @@ class Recent(Generic[K, V]):
     def put(self, key: K, value: V, size: int) -> V:
         """Keep a value of `size` bytes; return it."""
         if self._bytes + size > self.most_bytes // 2:
-            self._before, self._bytes_before = self._lately, self._bytes
-            self._lately, self._bytes = {}, 0
-        self._lately[key] = value, size
+            sizes, self._sizes = self._sizes, {}
+            values = self.copy()
+            self.clear()
+            self._before = {k: (v, sizes.get(k, 0)) for k, v in values.items() if v is not None}
+            self._bytes_before, self._bytes = self._bytes, 0
+        self[key], self._sizes[key] = value, size
         self._bytes += size
         return value

