@@ -1,7 +1,7 @@
 """What an engine takes for a tokenizer, in a process of its own.
 
-`python benchmarks/start_up.py HARNESS --engine lockstitch --tokenizer DIR` prints two numbers of CPU
-seconds: what this engine loads once a process, and the way from the tokenizer, as transformers
+`python benchmarks/start_up.py HARNESS --engine lockstitch --tokenizer DIR` prints two numbers of
+CPU seconds: what this engine loads once a process, and the way from the tokenizer, as transformers
 loads it, to an engine that can compile. Imports are left out, for every engine. Whether it is the
 first time on the machine is up to XDG_CACHE_HOME.
 """

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from .grammar import Grammar
 from .terms.arena import Kind
 from .terms.fingerprint import fingerprint
+from .terms.folding import Folds
 
 DEAD = -1
-FOLD_DEPTH = 12  # parts of a term, counted from its beginning
-FOLD_WIDTH = 16
+_APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Automaton:
         self._alternatives: dict[int, Alternatives] = {}
         self._inside: dict[int, Alternatives] = {}
         self._folded: dict[tuple[int, int], int] = {}
+        self._folds = Folds(self.terms)
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
 
@@ -215,9 +216,9 @@ class Automaton:
     def _told(
         self, branches: list[Branch], texts: list[tuple[bytes, int]], plain: list[int], state: int
     ) -> Alternatives:
-        """Return alternatives; texts that are nothing but last bytes are left to the row."""
+        """Return alternatives; single bytes before nothing that is shared are left to the row."""
         terms = self.terms
-        if not branches and all(len(t) == 1 and tail == terms.EPSILON for t, tail in texts):
+        if not branches and all(len(t) == 1 and self._is_plain(tail) for t, tail in texts):
             rest = self._terms_of[state]
             if len(plain) == 1 and not texts:
                 rest = plain[0]
@@ -230,6 +231,12 @@ class Automaton:
         rest = terms.union(plain)
         left = None if rest == terms.EMPTY else self._state(rest)
         return Alternatives(tuple(branches), found, left)
+
+    def _is_plain(self, tail: int) -> bool:
+        """Return whether what follows a byte does not begin with a part that others share."""
+        node = self.terms.nodes[tail]
+        head = self.terms.nodes[node[1]] if node[0] is Kind.CONCAT else node
+        return head[0] not in _APART
 
     def _split_lexeme(self, state: int) -> Alternatives:
         terms, nodes = self.terms, self.terms.nodes
@@ -325,51 +332,44 @@ class Automaton:
         """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
 
         Counters that no such text exhausts are cut to what it can reach, so that the states of a
-        long list or string become one. Only those near the beginning are looked at.
+        long list or string become one.
         """
         term = self._terms_of[state]
         found = self._folded.get((term, horizon))
         if found is None:
-            found = self._state(self._fold(term, horizon, FOLD_DEPTH))
+            found = self._state(self._folds.of(term, horizon))
             self._folded[term, horizon] = found
         return found
-
-    def _fold(self, term: int, horizon: int, depth: int) -> int:
-        terms, node = self.terms, self.terms.nodes[term]
-        if depth == 0:
-            return term
-        if node[0] is Kind.CONCAT:
-            head, tail = (self._fold(part, horizon, depth - 1) for part in node[1:])
-            return term if (head, tail) == node[1:] else terms.concat(head, tail)
-        if node[0] is Kind.UNION and len(node[1]) <= FOLD_WIDTH:
-            members = tuple(self._fold(part, horizon, depth - 1) for part in node[1])
-            return term if members == node[1] else terms.union(members)
-        if node[0] is Kind.LEXEME:
-            inner = self._fold(node[1], horizon, depth - 1)
-            return term if inner == node[1] else terms.lexeme(inner)
-        if node[0] is not Kind.REPEAT or terms.nullable(node[1]):
-            return term
-        _, inner, low, high = node
-        low = min(low, horizon + 1)
-        return terms.repeat(inner, low, None if high is None or high > horizon else high)
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
         return self.terms.nodes[self._terms_of[state]][0] is Kind.LEXEME
 
     def counted(self, state: int) -> Counted | None:
-        """Return the counter that a lexeme begins with; None without one, or without bounds."""
+        """Return the counter that a state begins with; None without one, or without bounds.
+
+        Of a counter that nothing follows the lower bound is left out: no text is refused for it.
+        """
         terms, nodes = self.terms, self.terms.nodes
-        lexeme = nodes[self._terms_of[state]]
-        body = nodes[lexeme[1]] if lexeme[0] is Kind.LEXEME else lexeme
-        if body[0] is not Kind.CONCAT or nodes[body[1]][0] is not Kind.REPEAT:
+        whole = nodes[self._terms_of[state]]
+        body = nodes[whole[1]] if whole[0] is Kind.LEXEME else whole
+        alone = whole[0] is Kind.REPEAT
+        _, counter, rest = (
+            body if body[0] is Kind.CONCAT else (0, self._terms_of[state], terms.EPSILON)
+        )
+        if nodes[counter][0] is not Kind.REPEAT:
             return None
-        _, inner, low, high = nodes[body[1]]
-        starts, ends = (sum(mask for mask, _ in terms.row(term)) for term in (inner, body[2]))
+        _, inner, low, high = nodes[counter]
+        low = 0 if alone else low
+        starts, ends = (sum(mask for mask, _ in terms.row(term)) for term in (inner, rest))
+        if low and any(after != terms.EPSILON for _, after in terms.row(rest)):
+            return None  # too few would show at the end of the rest only, not where it begins
         unbounded = (low, high) == (0, None)
-        if unbounded or terms.nullable(inner) or terms.nullable(body[2]) or starts & ends:
+        if unbounded or terms.nullable(inner) or starts & ends:
             return None
-        base = terms.lexeme(terms.concat(terms.repeat(inner, 0, None), body[2]))
+        if terms.nullable(rest) and not alone:
+            return None
+        base = terms.lexeme(terms.concat(terms.repeat(inner, 0, None), rest))
         return Counted(self._state(base), low, high, starts)
 
     def fingerprint(self, state: int) -> bytes | None:

@@ -51,14 +51,17 @@ class CountedTokens:
         inside = ~short if high is None else ~short & (self._exit_counts <= high)
         return mask, self._exits[inside]
 
+    def at_most(self, high: int) -> Bitmask:
+        """Return the mask of `x{,high}`, where nothing follows; read-only."""
+        return self._at_most(min(high, int(self._counts[-1]) if len(self._counts) else 0))
+
     def _at_most(self, high: int) -> Bitmask:
         """Return the tokens with a count of at most `high`; as many masks as a token is long."""
         found = self._masks.get(high)
         if found is None:
             cut = int(np.searchsorted(self._counts, high, side="right"))
-            whole = self._masks.get(int(self._counts[-1])) if len(self._counts) else None
-            if whole is not None and len(self._ids) - cut <= FEW:
-                found = whole.copy()
+            if 0 < len(self._ids) - cut <= FEW:
+                found = self._at_most(int(self._counts[-1])).copy()
                 forbid(found, self._ids[cut:])
             else:
                 found = empty_mask(self._size)

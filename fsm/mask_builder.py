@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import Automaton, Branch, Texts
+from ..constraint.automaton import Automaton, Branch, Counted, Texts
 from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .counted import CountedTokens
@@ -84,11 +84,13 @@ class MaskBuilder:
                 continue
             met.add((place, state))
             found = self.automaton.alternatives(state)
-            if found.rest == state and self.automaton.is_lexeme(state):
-                if place is self.root:
-                    mask |= self.head(state).mask
+            if found.rest == state:
+                whole = self._whole(state) if place is self.root else None
+                if whole is not None:
+                    mask |= whole
                     continue
-                found = self.automaton.inside(state)
+                if self.automaton.is_lexeme(state):
+                    found = self.automaton.inside(state)
             for branch in found.branches:
                 if branch.tail is None:
                     mask |= self._captures.mask(place, branch, branch.head)
@@ -215,19 +217,37 @@ class MaskBuilder:
                 self._shared.heads.put(name, found, found.held_bytes + ENTRY_BYTES)
         return found
 
+    def _whole(self, state: int) -> Bitmask | None:
+        """Return what a state allows from the root that is a lexeme, or begins with a counter."""
+        if self.automaton.is_lexeme(state):
+            return self.head(state).mask
+        counted = self.automaton.counted(state)
+        if counted is None or counted.starts.bit_count() < WIDE:
+            return None
+        if self.automaton.fingerprint(counted.base) is None:  # it would be walked for this alone
+            return None
+        tokens = self._counted(counted)
+        if counted.low == 0 and counted.high is not None:
+            return tokens.at_most(counted.high)
+        return tokens.within(counted.low, counted.high)[0]
+
     def _counted_head(self, head: int) -> HeadMask | None:
         """Return what a lexeme with a wide counter allows; None if it has none."""
         counted = self.automaton.counted(head)
         if counted is None or counted.starts.bit_count() < WIDE:
             return None
+        mask, exits = self._counted(counted).within(counted.low, counted.high)
+        return HeadMask(mask, exits, self.walker.inner(exits))
+
+    def _counted(self, counted: Counted) -> CountedTokens:
+        """Return the tokens of a counter without bounds, walked once for each vocabulary."""
         name = self.automaton.fingerprint(counted.base)
         tokens = None if name is None else self._shared.counted[name]
         if tokens is None:
             tokens = self.walker.count(counted)
             if name is not None:
                 self._shared.counted.put(name, tokens, tokens.most_bytes)
-        mask, exits = tokens.within(counted.low, counted.high)
-        return HeadMask(mask, exits, self.walker.inner(exits))
+        return tokens
 
     def walk_head(self, at: Ints, head: int) -> HeadMask:
         """Walk a lexeme without anything behind it."""

@@ -171,3 +171,24 @@ def test_a_first_mask_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyP
     grammar = compile_grammar({"type": "regex", "value": "([a-f][0-9]|[c-z][5-9]){2}x*"})
     with pytest.raises(GrammarTooLargeError, match="steps for its first mask"):
         TokenFSM(grammar, small_vocabulary())
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[^a]{3,}abc",
+        "[^a]{0,200}abc",
+        "[^a]{2,300}b?a+",
+        ".{0,40}",
+        ".{3,40}",
+        "(.{2,5},){2,4}x?",
+        "[A-Za-z0-9]+@[a-z]+",
+        "[^@]{1,9}@[a-z]+",
+    ],
+)
+def test_counters_in_front_of_anything(pattern: str) -> None:
+    """A counter that is too low shows where the next part begins, not where all of it ends."""
+    in_json = {"type": "json", "value": {"type": "string", "pattern": f"^{pattern}$"}}
+    for grammar in ({"type": "regex", "value": pattern}, in_json):
+        compiled = compile_grammar(grammar)
+        assert check_walk(compiled, TokenFSM(compiled, VOCABULARY), random.Random(5), 30)
