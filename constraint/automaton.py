@@ -9,61 +9,16 @@ shared work once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .grammar import Grammar
+from .parts import Alternatives, Branch, Counted, Texts
 from .terms.arena import Kind
+from .terms.counters import Bounded, Counters
 from .terms.fingerprint import fingerprint
 from .terms.folding import Folds
 
 DEAD = -1
+UNMADE = -1  # in the place of a term
 _APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One alternative of a state: a lexeme and what comes after it.
-
-    `head` is the state of the lexeme alone (it accepts where the lexeme may end). `tail` is the
-    state after it, or None where the lexeme's text decides (`Automaton.after`).
-    """
-
-    head: int
-    tail: int | None
-    capture: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A lexeme `x{low,high} rest` of which each byte tells whether an `x` begins, goes on or ended.
-
-    `base` is the state of `x* rest`; `starts` has the bytes (256 bits) with which an `x` begins.
-    """
-
-    base: int
-    low: int
-    high: int | None
-    starts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """Fixed texts that a state may begin with, in ascending order, and the states behind them."""
-
-    texts: tuple[bytes, ...]
-    tails: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Alternatives:
-    """A state taken apart: lexemes and captures, fixed texts, and the state of all that is left.
-
-    `rest` is the state itself if it has neither branches nor texts, None if nothing is left.
-    """
-
-    branches: tuple[Branch, ...]
-    texts: Texts | None
-    rest: int | None
 
 
 class Automaton:
@@ -78,6 +33,9 @@ class Automaton:
         self._inside: dict[int, Alternatives] = {}
         self._folded: dict[tuple[int, int], int] = {}
         self._folds = Folds(self.terms)
+        self._counters = Counters(self.terms)
+        self._counts: dict[int, Bounded | None] = {}
+        self._counting: dict[Bounded, int] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
 
@@ -91,9 +49,38 @@ class Automaton:
             self._terms_of.append(term)
         return state
 
+    def _term(self, state: int) -> int:
+        """Return the term of a state; while a counter counts, it is made when it is asked for."""
+        term = self._terms_of[state]
+        if term == UNMADE:
+            bounded = self._counts[state]
+            assert bounded is not None
+            term = self._terms_of[state] = self._counters.term(*bounded)
+            self._states.setdefault(term, state)
+        return term
+
+    def _counter(self, state: int) -> Bounded | None:
+        """Return the counter that a state begins with."""
+        if state not in self._counts:
+            found = self._counts[state] = self._counters.of(self._term(state))
+            if found is not None:
+                self._counting.setdefault(found, state)
+        return self._counts[state]
+
+    def _with_bounds(self, bounded: Bounded) -> int:
+        """Return the state of a counter with some bounds, without its term if it is new."""
+        if bounded[1:] == (0, None):
+            return self._state(self._counters.term(*bounded))
+        state = self._counting.get(bounded)
+        if state is None:
+            state = self._counting[bounded] = len(self._terms_of)
+            self._counts[state] = bounded
+            self._terms_of.append(UNMADE)
+        return state
+
     def row(self, state: int) -> list[tuple[int, int]]:
         """Return the disjoint (256-bit byte mask, successor) pairs; every successor is alive."""
-        return [(m, self._state(t)) for m, t in self.terms.row(self._terms_of[state])]
+        return [(m, self._state(t)) for m, t in self.terms.row(self._term(state))]
 
     def step(self, state: int, byte: int) -> int:
         """Return the successor by one byte, `DEAD` if there is none."""
@@ -103,12 +90,12 @@ class Automaton:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
             stepped += [self._behind(t[1:], tail) for t, tail in pairs if t[0] == byte]
         if found.rest is not None:
-            stepped.append(terms.step(self._terms_of[found.rest], byte))
+            stepped.append(terms.step(self._term(found.rest), byte))
         return self._state(stepped[0] if len(stepped) == 1 else terms.union(stepped))
 
     def _behind(self, text: bytes, tail: int) -> int:
         """Return the term of a text and then what a state stands for."""
-        return self.terms.concat(self.terms.literal(text), self._terms_of[tail])
+        return self.terms.concat(self.terms.literal(text), self._term(tail))
 
     def walk(self, state: int, text: bytes) -> int:
         """Return the state behind some bytes, `DEAD` if they leave the language.
@@ -116,6 +103,13 @@ class Automaton:
         Where only texts may follow, all bytes that they have in common are one step.
         """
         at = 0
+        bounded = self._counter(state)
+        if bounded is not None:
+            counter, low, high = bounded
+            met = self._counters.count(counter, text)
+            if met is not None and (high is None or met < high):
+                left = None if high is None else high - met
+                return self._with_bounds((counter, max(low - met, 0), left))
         while at < len(text) and state != DEAD:
             found = self.alternatives(state)
             if found.branches or found.texts is None or found.rest is not None:
@@ -142,13 +136,16 @@ class Automaton:
         if branch.head is None or branch.tail is None:
             capture, tail = branch.capture
             return terms.concat(terms.step(capture, byte), tail)
-        head, tail = self._terms_of[branch.head], self._terms_of[branch.tail]
+        head, tail = self._term(branch.head), self._term(branch.tail)
         stepped = terms.concat(terms.step(head, byte), tail)
         return terms.union((stepped, terms.step(tail, byte))) if terms.nullable(head) else stepped
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in this state."""
-        return self.terms.nullable(self._terms_of[state])
+        if self._terms_of[state] == UNMADE:
+            bounded = self._counts[state]
+            return bounded is not None and self._counters.nullable(bounded[0], bounded[1])
+        return self.terms.nullable(self._term(state))
 
     def alternatives(self, state: int) -> Alternatives:
         """Take a state apart: unions, and the heads of concatenations, until lexemes show."""
@@ -162,7 +159,7 @@ class Automaton:
         found = self.alternatives(state)
         if not found.branches:
             return state
-        parts = [] if found.rest is None else [self._terms_of[found.rest]]
+        parts = [] if found.rest is None else [self._term(found.rest)]
         if found.texts is not None:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
             parts += [self._behind(text, tail) for text, tail in pairs]
@@ -183,7 +180,7 @@ class Automaton:
         branches: list[Branch] = []
         texts: list[tuple[bytes, int]] = []
         plain: list[int] = []
-        open_parts = [(self._terms_of[state], terms.EPSILON)]
+        open_parts = [(self._term(state), terms.EPSILON)]
         while open_parts:
             part, tail = open_parts.pop()
             node = nodes[part]
@@ -219,7 +216,7 @@ class Automaton:
         """Return alternatives; single bytes before nothing that is shared are left to the row."""
         terms = self.terms
         if not branches and all(len(t) == 1 and self._is_plain(tail) for t, tail in texts):
-            rest = self._terms_of[state]
+            rest = self._term(state)
             if len(plain) == 1 and not texts:
                 rest = plain[0]
             return Alternatives((), None, self._state(rest))
@@ -240,7 +237,7 @@ class Automaton:
 
     def _split_lexeme(self, state: int) -> Alternatives:
         terms, nodes = self.terms, self.terms.nodes
-        inner, after = nodes[self._terms_of[state]][1], terms.EPSILON
+        inner, after = nodes[self._term(state)][1], terms.EPSILON
         if nodes[inner][0] is Kind.CONCAT and nodes[nodes[inner][1]][0] is Kind.UNION:
             _, inner, after = nodes[inner]
         texts, plain = [], []
@@ -322,11 +319,11 @@ class Automaton:
 
     def shortest_completion(self, state: int) -> bytes:
         """Return a shortest text that ends in acceptance from here."""
-        return self._shortest.text(self._terms_of[state])
+        return self._shortest.text(self._term(state))
 
     def min_bytes(self, state: int) -> int:
         """Return the length of a shortest completion."""
-        return self._shortest.text_length(self._terms_of[state])
+        return self._shortest.text_length(self._term(state))
 
     def folded(self, state: int, horizon: int) -> int:
         """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
@@ -334,7 +331,12 @@ class Automaton:
         Counters that no such text exhausts are cut to what it can reach, so that the states of a
         long list or string become one.
         """
-        term = self._terms_of[state]
+        bounded = self._counter(state)
+        if bounded is not None:
+            counter, low, high = bounded
+            reached = None if high is None or high > horizon else high
+            return self._with_bounds((counter, min(low, horizon + 1), reached))
+        term = self._term(state)
         found = self._folded.get((term, horizon))
         if found is None:
             found = self._state(self._folds.of(term, horizon))
@@ -343,38 +345,29 @@ class Automaton:
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
-        return self.terms.nodes[self._terms_of[state]][0] is Kind.LEXEME
+        return self.terms.nodes[self._term(state)][0] is Kind.LEXEME
 
     def counted(self, state: int) -> Counted | None:
         """Return the counter that a state begins with; None without one, or without bounds.
 
         Of a counter that nothing follows the lower bound is left out: no text is refused for it.
         """
-        terms, nodes = self.terms, self.terms.nodes
-        whole = nodes[self._terms_of[state]]
-        body = nodes[whole[1]] if whole[0] is Kind.LEXEME else whole
-        alone = whole[0] is Kind.REPEAT
-        _, counter, rest = (
-            body if body[0] is Kind.CONCAT else (0, self._terms_of[state], terms.EPSILON)
-        )
-        if nodes[counter][0] is not Kind.REPEAT:
+        terms = self.terms
+        bounded = self._counter(state)
+        if bounded is None or bounded[0].tail != terms.EPSILON:
             return None
-        _, inner, low, high = nodes[counter]
-        low = 0 if alone else low
-        starts, ends = (sum(mask for mask, _ in terms.row(term)) for term in (inner, rest))
+        (inner, rest, _, _), low, high = bounded
+        low = 0 if rest == terms.EPSILON else low
         if low and any(after != terms.EPSILON for _, after in terms.row(rest)):
             return None  # too few would show at the end of the rest only, not where it begins
-        unbounded = (low, high) == (0, None)
-        if unbounded or terms.nullable(inner) or starts & ends:
-            return None
-        if terms.nullable(rest) and not alone:
+        if (low, high) == (0, None):
             return None
         base = terms.lexeme(terms.concat(terms.repeat(inner, 0, None), rest))
-        return Counted(self._state(base), low, high, starts)
+        return Counted(self._state(base), low, high, self._counters.starts(inner))
 
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.
 
         None if the language depends on a reference, which has a meaning in this grammar only.
         """
-        return fingerprint(self.terms, self._terms_of[state])
+        return fingerprint(self.terms, self._term(state))

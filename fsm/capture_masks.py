@@ -15,7 +15,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, Automaton, Branch
+from ..constraint.automaton import DEAD, Automaton
+from ..constraint.parts import Branch
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .places import HeadMask, Place, is_root
 from .recent import Recent

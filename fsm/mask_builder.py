@@ -21,7 +21,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import Automaton, Branch, Counted, Texts
+from ..constraint.automaton import Automaton
+from ..constraint.parts import Branch, Counted, Texts
 from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .counted import CountedTokens

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..constraint.automaton import DEAD, Branch
+from ..constraint.automaton import DEAD
+from ..constraint.parts import Branch
 from .bitmask import empty_mask
 from .walker import AT_ROOT, Ints, Walker
 

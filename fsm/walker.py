@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import Automaton, Counted, Texts
+from ..constraint.automaton import Automaton
+from ..constraint.parts import Counted, Texts
 from .bitmask import Bitmask, empty_mask
 from .counted import CountedTokens
 from .kernels import count, spell, walk

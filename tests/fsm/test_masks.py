@@ -184,6 +184,9 @@ def test_a_first_mask_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyP
         "(.{2,5},){2,4}x?",
         "[A-Za-z0-9]+@[a-z]+",
         "[^@]{1,9}@[a-z]+",
+        "(.|..x){2,9}",
+        "(.|ab){2,4}",
+        "(abc|[^a]){1,300}",
     ],
 )
 def test_counters_in_front_of_anything(pattern: str) -> None:

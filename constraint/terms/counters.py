@@ -1,0 +1,115 @@
+"""Terms that begin with a counter: what stays the same while it counts down.
+
+In `x{3,60}" tail` each `x` that is read leaves the same term with other bounds. Where a text is a
+row of whole `x`, how many it has can be told once for all bounds, and the term behind it is known
+without a derivative. That needs an `x` whose end shows: no `x` begins another one, and what follows
+the counter begins with other bytes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .arena import Kind
+from .terms import Terms
+
+MOST_CODE_STATES = 64
+
+
+class Counter(NamedTuple):
+    """The parts of `inner{low,high} rest`, a `lexeme` or not, and the `tail` behind it."""
+
+    inner: int
+    rest: int
+    tail: int
+    lexeme: bool
+
+
+Bounded = tuple[Counter, int, int | None]
+
+
+class Counters:
+    """Finds and counts the counters of one arena."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self._codes: dict[int, bool] = {}
+        self._met: dict[tuple[int, int, bytes], int | None] = {}
+
+    def of(self, term: int) -> Bounded | None:
+        """Return the counter that a term begins with, and its bounds; None without one."""
+        terms, nodes = self.terms, self.terms.nodes
+        whole, tail = term, terms.EPSILON
+        if nodes[term][0] is Kind.CONCAT and nodes[nodes[term][1]][0] is Kind.LEXEME:
+            _, whole, tail = nodes[term]
+        lexeme = nodes[whole][0] is Kind.LEXEME
+        counter, rest = nodes[whole][1] if lexeme else whole, terms.EPSILON
+        if nodes[counter][0] is Kind.CONCAT:
+            _, counter, rest = nodes[counter]
+        if nodes[counter][0] is not Kind.REPEAT:
+            return None
+        _, inner, low, high = nodes[counter]
+        if (low, high) == (0, None) or terms.nullable(inner):
+            return None
+        if terms.nullable(rest) and (lexeme or rest != terms.EPSILON):
+            return None
+        if self.starts(inner) & self.starts(rest) or not self._is_code(inner):
+            return None
+        return Counter(inner, rest, tail, lexeme), low, high
+
+    def term(self, counter: Counter, low: int, high: int | None) -> int:
+        """Return the term of a counter with other bounds."""
+        terms = self.terms
+        body = terms.concat(terms.repeat(counter.inner, low, high), counter.rest)
+        return terms.concat(terms.lexeme(body) if counter.lexeme else body, counter.tail)
+
+    def nullable(self, counter: Counter, low: int) -> bool:
+        """Return whether a counter may end, by its lower bound."""
+        nullable = self.terms.nullable
+        return low == 0 and nullable(counter.rest) and nullable(counter.tail)
+
+    def starts(self, term: int) -> int:
+        """Return the bytes with which a term begins, as 256 bits."""
+        return sum(mask for mask, _ in self.terms.row(term))
+
+    def count(self, counter: Counter, text: bytes) -> int | None:
+        """Return of how many `inner` a text is a row; None if it is none, or one is not whole.
+
+        Cost: a derivative for each byte the first time, a look-up later, whatever the bounds.
+        """
+        key = (counter.inner, counter.rest, text)
+        if key not in self._met:
+            self._met[key] = self._counted(counter, text)
+        return self._met[key]
+
+    def _counted(self, counter: Counter, text: bytes) -> int | None:
+        terms, met = self.terms, 0
+        again = terms.concat(terms.repeat(counter.inner, 0, None), counter.rest)
+        starts, at = self.starts(counter.inner), again
+        for byte in text:
+            if at == again:
+                if not starts >> byte & 1:
+                    return None
+                met += 1
+            at = terms.step(at, byte)
+        return met if at == again else None
+
+    def _is_code(self, inner: int) -> bool:
+        """Return whether no text of a term begins another one; False if it has many states."""
+        found = self._codes.get(inner)
+        if found is None:
+            found = self._codes[inner] = self._looks_like_code(inner)
+        return found
+
+    def _looks_like_code(self, inner: int) -> bool:
+        terms, met, open_terms = self.terms, {inner}, [inner]
+        while open_terms:
+            term = open_terms.pop()
+            if terms.nullable(term) and term != terms.EPSILON:
+                return False
+            new = {after for _, after in terms.row(term)} - met
+            met |= new
+            open_terms.extend(new)
+            if len(met) > MOST_CODE_STATES:
+                return False
+        return True
