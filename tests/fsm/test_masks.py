@@ -195,3 +195,14 @@ def test_counters_in_front_of_anything(pattern: str) -> None:
     for grammar in ({"type": "regex", "value": pattern}, in_json):
         compiled = compile_grammar(grammar)
         assert check_walk(compiled, TokenFSM(compiled, VOCABULARY), random.Random(5), 30)
+
+
+@pytest.mark.parametrize("most", [6, 9, 15, 40])
+@pytest.mark.parametrize("pattern", ["^(ab)*c?$", "^[^a]*(a[^a]{3})*$", "^a*b{4}$", "^(a|bc)+$"])
+def test_patterns_with_a_length(pattern: str, most: int) -> None:
+    """A bound far away makes no difference to a mask; a near one cuts off what cannot end."""
+    schema = {"type": "string", "pattern": pattern, "maxLength": most}
+    compiled = compile_grammar({"type": "json", "value": schema})
+    for seed in range(3):
+        fsm = TokenFSM(compiled, VOCABULARY)
+        assert check_walk(compiled, fsm, random.Random(seed), 45)
