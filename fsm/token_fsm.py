@@ -30,6 +30,7 @@ FIRST_FUEL = 300_000  # sixty times what real schemas need; past it each mask ta
 MOST_FORCED_BYTES = 1 << 16
 MASK_BYTES = 64 << 20  # of the masks of one grammar; a fourth of it for each other table
 TERM_BYTES = 1024  # of a term with its rows, about
+STATE_BYTES = 512  # of a state, also where its term is not made
 
 
 class TokenFSM:
@@ -107,7 +108,8 @@ class TokenFSM:
         """Return about how much memory the FSM and its grammar hold."""
         kept = (self._masks, self._sparse, self._narrow, self._next)
         learnt = sum(cache.held_bytes for cache in kept) + self._builder.held_bytes
-        return learnt + len(self.grammar.terms) * TERM_BYTES
+        states = len(self._automaton) * STATE_BYTES
+        return learnt + len(self.grammar.terms) * TERM_BYTES + states
 
     def allowed_tokens(self, state: int) -> Bitmask | None:
         """Return the allowed ids, ascending int32, if there are at most 512 of them, else None."""
