@@ -241,7 +241,12 @@ class Automaton:
         if nodes[inner][0] is Kind.CONCAT and nodes[nodes[inner][1]][0] is Kind.UNION:
             _, inner, after = nodes[inner]
         texts, plain = [], []
+        behind, left = self._text(b"", after)
+        left = terms.lexeme(left)  # of the fixed texts, which may be very many
         for part in nodes[inner][1] if nodes[inner][0] is Kind.UNION else (inner,):
+            if nodes[part][0] is Kind.LITERAL:
+                texts.append((nodes[part][1] + behind, left))
+                continue
             head, tail = part, after
             if nodes[part][0] is Kind.CONCAT:
                 _, head, tail = nodes[part]

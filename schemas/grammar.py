@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from .errors import GrammarTooLargeError, InvalidGrammarError
 _FORMS = "json, json_object, json_schema, regex or text"
 ANY_OBJECT = {"type": "object"}
 _NOT_A_SCHEMA = "grammar is not a valid JSON Schema"
-_LARGE_NUMBER = re.compile(r"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
 MAX_DEPTH = 500
 """Levels of objects and arrays inside each other, below what Python's own JSON can do."""
 
@@ -150,9 +148,10 @@ def _wrapped(form: Mapping[Any, Any]) -> object:
 def _schema(value: object) -> object:
     """A schema as given, or the one written in a JSON string, or that of a Python type."""
     if isinstance(value, str):
-        text = value
-        value = _parse_json(text)
-        if isinstance(value, dict) and _is_plain_text(text):
+        text, infinite = value, list[float]()
+        value = _parse_json(text, infinite)
+        nests = text.count("{") + text.count("[") > MAX_DEPTH  # or it may; nothing in it is shared
+        if isinstance(value, dict) and not nests and not infinite:
             return value
     elif _is_type(value):
         value = _type_schema(value)
@@ -164,21 +163,26 @@ def _schema(value: object) -> object:
     return value
 
 
-def _parse_json(text: str) -> object:
+def _parse_json(text: str, infinite: list[float]) -> object:
+    """Read a JSON text; numbers that no float can hold are noted in `infinite`."""
+
+    def number(digits: str) -> float:
+        found = float(digits)
+        if math.isinf(found):
+            infinite.append(found)
+        return found
+
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=number,
+        )
     except RecursionError:
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: it is nested too deep") from None
     except ValueError as error:  # not JSON, or an integer of thousands of digits
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {error}") from error
-
-
-def _is_plain_text(text: str) -> bool:
-    """Return whether what was read from a text need not be searched for what JSON cannot say.
-
-    It has no shared parts; it could nest too deep, or have a number that no float can hold.
-    """
-    return text.count("{") + text.count("[") <= MAX_DEPTH and not _LARGE_NUMBER.search(text)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -146,19 +146,15 @@ def _enumerated(reading: Reading) -> Shapes:
     texts = [(i, v) for i, v in enumerate(values) if isinstance(v, str)]
     if texts:
         graph.spend(len(texts))
-        bodies = [_body(reading, i, v) for i, v in texts]
+        body = graph.text.body
+        bodies = [
+            body(v) if v.isascii() else graph.body(v, reading.pointer("enum", i)) for i, v in texts
+        ]
         parts.append(Shapes(strings=graph.terms.union(bodies)))
     for i, v in enumerate(values):
         if not isinstance(v, str):
             parts.append(graph.value_shapes(v, reading.pointer("enum", i)))
     return graph.union(parts) if parts else Shapes()
-
-
-def _body(reading: Reading, index: int, text: str) -> int:
-    """Return the spellings of a text of an enum, in which there may be very many."""
-    if text.isascii():
-        return reading.graph.text.body(text)
-    return reading.graph.body(text, reading.pointer("enum", index))
 
 
 def _read_combinations(reading: Reading) -> Call[Shapes]:

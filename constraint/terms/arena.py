@@ -277,7 +277,8 @@ class TermArena:
         groups: dict[tuple[int, int, int], list[tuple[int, int | None]]] = {}
         rest: set[int] = set()
         for member in members:
-            split = self._counter_of(member)
+            literal = self.nodes[member][0] is Kind.LITERAL  # of which there may be very many
+            split = None if literal else self._counter_of(member)
             if split is None:
                 rest.add(member)
             else:

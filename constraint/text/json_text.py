@@ -201,4 +201,6 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def canonical_body(text: str) -> bytes:
     """Return the canonical spelling of a decoded text, without quotes."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text.encode()
     return _encode(text)[1:-1].encode()
