@@ -18,7 +18,6 @@ import numpy.typing as npt
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.parts import Branch
 from .bitmask import Bitmask, allow, empty_mask, forbid
-from .places import HeadMask, Place, is_root
 from .recent import Recent
 from .trie import VocabularyTrie
 from .walker import NO_NODES
@@ -35,26 +34,17 @@ class Builder(Protocol):
     automaton: Automaton
     trie: VocabularyTrie
     size: int
-    root: Place
 
-    def add(self, place: Place, state: int, mask: Bitmask) -> None:
-        """Add what a state allows below a place."""
+    def add(self, nodes: Ints, state: int, mask: Bitmask) -> None:
+        """Add what a state allows below some nodes."""
         ...
 
-    def beyond(self, place: Place, head: int, mask: Bitmask) -> Place:
-        """Add what a lexeme allows below a place; return the place behind it."""
+    def add_all(self, nodes: Ints, states: Ints, mask: Bitmask) -> None:
+        """Add what a state of its own allows below each node."""
         ...
 
-    def walk(self, nodes: Ints, states: Ints, mask: Bitmask) -> Ints:
-        """Add what states allow below nodes; return the nodes whose state accepts."""
-        ...
-
-    def head(self, head: int) -> HeadMask:
-        """Return what a lexeme allows from the root."""
-        ...
-
-    def walk_head(self, at: Ints, head: int) -> HeadMask:
-        """Return what a lexeme allows below some nodes."""
+    def through(self, nodes: Ints, head: int, mask: Bitmask) -> Ints:
+        """Add what a lexeme allows below some nodes; return the nodes where it ends."""
         ...
 
 
@@ -84,7 +74,7 @@ class Captures:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._automaton, self._trie = builder.automaton, builder.trie
-        self._known: Recent[tuple[int, int], CaptureMask] = Recent(KNOWN_BYTES)
+        self._known: Recent[tuple[int, int, int], CaptureMask] = Recent(KNOWN_BYTES)
         self._beginnings: Recent[tuple[bytes, int], Ints] = Recent(KNOWN_BYTES // 4)
         self._unknown: list[Unknown] = []
 
@@ -93,29 +83,25 @@ class Captures:
         """Return the size of what is kept."""
         return self._known.held_bytes + self._beginnings.held_bytes
 
-    def mask(self, place: Place, branch: Branch, head: int) -> Bitmask:
-        """Return the mask of a capture below the nodes of a place."""
+    def mask(self, at: Ints, branch: Branch) -> Bitmask:
+        """Return the mask of a capture below some nodes."""
         shares = self._automaton.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
-        for unknown in outer:
-            unknown.ends.append(self._ends(place, head))
+        if outer:
+            ends = self._builder.through(at, branch.head, empty_mask(self._builder.size))
+            for unknown in outer:
+                unknown.ends.append(ends)
         blocked = self._automaton.blocked(branch)
         if blocked is None:
-            return self._each_text(place.nodes, branch, head)
-        new = self._new_capture(place, branch, head)
-        mask = self._without(place.nodes, new.mask, blocked) if blocked else new.mask
+            return self._each_text(at, branch)
+        new = self._new_capture(at, branch)
+        mask = self._without(at, new.mask, blocked) if blocked else new.mask
         if outer or not len(new.doubtful):  # what is doubtful here is so for the outer one
             return mask
         nodes = self._with_tokens(new.doubtful)
         if len(nodes) > MOST_DOUBTFUL:
-            return self._each_text(place.nodes, branch, head)
-        return self._asked(mask, nodes, place.nodes, self._automaton.alone(branch))
-
-    def _ends(self, place: Place, head: int) -> Ints:
-        """Return the nodes below a place where a lexeme ends."""
-        if place is self._builder.root:
-            return self._builder.head(head).exits
-        return self._builder.walk_head(place.nodes, head).exits
+            return self._each_text(at, branch)
+        return self._asked(mask, nodes, at, self._automaton.alone(branch))
 
     def _with_tokens(self, nodes: Ints) -> Ints:
         """Return the nodes in the subtrees of some nodes that have tokens, ascending."""
@@ -143,19 +129,13 @@ class Captures:
                 return False
         return True
 
-    def _each_text(self, at: Ints, branch: Branch, head: int) -> Bitmask:
+    def _each_text(self, at: Ints, branch: Branch) -> Bitmask:
         """Return the mask of a capture below some nodes, text by text where it ends in a token."""
-        mask = empty_mask(self._builder.size)
-        if not is_root(at):
-            ending = self._above(at, self._builder.walk_head(at, head).exits)
-            mask |= self._builder.walk_head(at[~ending], head).mask
-            at = at[ending]
-        for i in range(len(at)):
-            node = at[i : i + 1]
-            found = (
-                self._builder.head(head) if is_root(node) else self._builder.walk_head(node, head)
-            )
-            mask |= self._each_exit(int(node[0]), branch, found)
+        mask, through = empty_mask(self._builder.size), self._builder.through
+        ending = self._above(at, through(at, branch.head, empty_mask(self._builder.size)))
+        through(at[~ending], branch.head, mask)
+        for node in at[ending].tolist():
+            mask |= self._each_exit(node, branch)
         return mask
 
     def _above(self, at: Ints, below: Ints) -> npt.NDArray[np.bool_]:
@@ -164,23 +144,29 @@ class Captures:
         first, last = np.searchsorted(below, at), np.searchsorted(below, self._trie.skip[at])
         return np.asarray(first < last, np.bool_)
 
-    def _new_capture(self, place: Place, branch: Branch, head: int) -> CaptureMask:
+    def _new_capture(self, at: Ints, branch: Branch) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
         state = self._automaton.after(branch, None)
-        found = self._known[head, state] if place is self._builder.root else None
+        key = (branch.head, state, int(at[0]))
+        kept = len(at) == 1 and not self._unknown  # what is met on the way is told to outer ones
+        found = self._known[key] if kept else None
         if found is None:
             mask = empty_mask(self._builder.size)
-            below = self._builder.beyond(place, head, mask)
+            below = self._inner(self._builder.through(at, branch.head, mask))
             unknown = Unknown(branch)
             self._unknown.append(unknown)
             self._builder.add(below, state, mask)
             self._unknown.pop()
             doubtful = np.concatenate([NO_NODES, *unknown.ends])
             found = CaptureMask(mask, doubtful)
-            if place is self._builder.root:
+            if kept:
                 size = mask.nbytes + doubtful.nbytes + ENTRY_BYTES
-                self._known.put((head, state), found, size)
+                self._known.put(key, found, size)
         return found
+
+    def _inner(self, nodes: Ints) -> Ints:
+        """Return those of some nodes that have nodes below."""
+        return nodes[self._trie.skip[nodes] > nodes + 1]
 
     def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
@@ -202,12 +188,13 @@ class Captures:
             self._beginnings.put((text, start), found, len(text) + ENTRY_BYTES)
         return found
 
-    def _each_exit(self, node: int, branch: Branch, head: HeadMask) -> Bitmask:
+    def _each_exit(self, node: int, branch: Branch) -> Bitmask:
         """Return the mask of a capture below `node`, asking for every text what follows it."""
         trie, depth = self._trie, int(self._trie.depth[node])
-        mask = head.mask.copy()
+        mask = empty_mask(self._builder.size)
+        exits = self._builder.through(np.array([node], np.int32), branch.head, mask)
         nodes, states = [], []
-        for exit_node in head.exits.tolist():
+        for exit_node in exits.tolist():
             state = self._automaton.after(branch, trie.path(exit_node)[depth:])
             if state == DEAD:
                 forbid(mask, trie.tokens_at(exit_node).tolist())
@@ -215,5 +202,5 @@ class Captures:
                 allow(mask, trie.tokens_at(exit_node).tolist())
                 nodes.append(exit_node)
                 states.append(state)
-        self._builder.walk(np.array(nodes, np.int32), np.array(states, np.int32), mask)
+        self._builder.add_all(np.array(nodes, np.int32), np.array(states, np.int32), mask)
         return mask

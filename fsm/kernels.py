@@ -1,8 +1,12 @@
-"""The hot loop: walk the vocabulary trie and a transition table side by side.
+"""The hot loops: walk the vocabulary trie and the states of a grammar side by side.
 
-Per node the loop reads one byte and one table entry. A dead entry skips the subtree, a live one
-allows the tokens that end there. States whose rows are not filled yet are noted with their node and
-left out; the caller fills them and walks on from those nodes, so nothing is walked twice.
+Work is a stack of items (node, state, tail): from a node of the trie a state is to be walked, and
+where it accepts, `tail` goes on. A state has a row (one table read a byte), or it has been taken
+apart into branches and fixed texts, which become items of their own. What the loop cannot do alone
+it asks for: states that nobody has taken apart yet, captures, wide lexemes that are shared.
+
+A token is allowed as soon as the node where it ends is reached alive; no node is walked twice in
+the same state. docs/mask.md derives the loop.
 """
 
 from __future__ import annotations
@@ -15,170 +19,247 @@ from numba import njit
 
 Ints = npt.NDArray[np.int32]
 
+# Columns of the trie's nodes.
+BYTE, DEPTH, SKIP, TOKENS = range(4)
+# Columns of the states.
+ROW, ACCEPTS, FIRST_BRANCH, LAST_BRANCH, FIRST_TEXT, LAST_TEXT, CAPTURES = range(7)
+STATE_COLUMNS = 7
+# In the place of a state.
+DEAD = -1
+# In the place of a tail: nothing follows; the end is noted; `EXIT_BEHIND - state`: after a state.
+NOTHING, EXIT, EXIT_BEHIND = -1, -2, -10
+# In the place of the tail of what is asked for: a capture, a wide branch, a tail behind a tail;
+# with `WIDE` a branch stands in the place of the state.
+CAPTURED, WIDE, WIDE_EXIT, NESTED = -3, -4, -5, -6
+UNKNOWN = -1  # in the place of a row or of a first branch
+SAME = -1  # tail of a branch: that of the item
+BIG = 1000  # nodes below, from which on a wide lexeme is looked up and not walked
+
 
 @njit(cache=True, nogil=True)
-def walk(
-    byte: Any,
-    depth: Any,
-    skip: Any,
-    token_start: Any,
+def explore(
+    trie: Any,
     token_ids: Any,
     rows: Any,
-    row_of: Any,
-    accepting: Any,
-    nodes: Any,
     states: Any,
+    branches: Any,
+    texts: Any,
+    text_bytes: Any,
+    work: Any,
+    count: int,
+    met: Any,
+    stamp: int,
     stack: Any,
     mask: Any,
     ends: Any,
-    pending_nodes: Any,
-    pending_states: Any,
     exits: Any,
-) -> tuple[int, int, int]:
-    """Walk the subtrees of `nodes`, each from its state, and allow the tokens met alive.
+    asked: Any,
+) -> tuple[int, int, bool]:
+    """Do `count` items of `work` and all that follow from them; allow the tokens met alive.
 
-    Shapes: the trie arrays of `VocabularyTrie`; rows (r, 256) int32, -1 dead; row_of (states,)
-    int32, -1 without a row; accepting (states,) bool; nodes, states (k,); stack (max depth + 1,);
-    mask (words,) int32; ends (vocabulary,) int32, which gets the state behind each token, or empty;
-    pending_* and exits (trie nodes,) int32 buffers. Returns the number of pending (node, state)
-    pairs and of exits (nodes whose state accepts), and of the subtrees walked: one that could
-    overrun the buffers is left. Cost: one table read for each trie node whose parent is alive.
+    Shapes, all int32 but the text: trie (nodes + 1, 4); token_ids (tokens,); rows (r, 256); states
+    (s, 7); branches (b, 3): head, tail, whether the head is wide; texts (t, 3): begin and end in
+    text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the items that were
+    done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the
+    state behind each token, or empty: then states without a row are asked for; exits (e,).
+
+    Returns the numbers of exits and of items asked for, and whether a buffer was too small: then
+    all is to be done again with larger ones. Cost: one table read for each node whose parent is
+    alive; a binary search among the texts for each node that a text leads to.
     """
-    pending = 0
-    left = 0
     wants_ends = ends.shape[0] > 0
-    for k in range(nodes.shape[0]):
-        root = nodes[k]
-        if max(pending, left) + skip[root] - root > exits.shape[0]:
-            return pending, left, k
-        row = row_of[states[k]]
-        if row < 0:
-            pending_nodes[pending] = root
-            pending_states[pending] = states[k]
-            pending += 1
+    left = 0
+    open_questions = 0
+    seen = 0
+    room = work.shape[0] - 1
+    slots = met.shape[0] - 1
+    while count > 0:
+        count -= 1
+        node, state, tail = work[count, 0], work[count, 1], work[count, 2]
+        if 2 * seen > slots or open_questions + 2 >= asked.shape[0]:
+            return left, open_questions, True
+        # Whether this item was done before.
+        slot = np.int64(node) * 0x9E3779B1 + np.int64(state) * 0x85EBCA77
+        slot = (slot + np.int64(tail) * 0xC2B2AE3D) & slots
+        while met[slot, 0] == stamp and not (
+            met[slot, 1] == node and met[slot, 2] == state and met[slot, 3] == tail
+        ):
+            slot = (slot + 1) & slots
+        if met[slot, 0] == stamp:
             continue
-        stack[depth[root]] = row
-        i = root + 1
-        end = skip[root]
-        while i < end:
-            level = depth[i]
-            state = rows[stack[level - 1], byte[i]]
-            if state < 0:
-                i = skip[i]
+        row = states[state, ROW]
+        if row < 0 and (wants_ends or states[state, FIRST_BRANCH] < 0):
+            asked[open_questions, 0] = node
+            asked[open_questions, 1] = state
+            asked[open_questions, 2] = tail
+            open_questions += 1
+            continue
+        met[slot, 0], met[slot, 1], met[slot, 2], met[slot, 3] = stamp, node, state, tail
+        seen += 1
+        if states[state, ACCEPTS]:
+            if tail >= 0 or tail <= EXIT_BEHIND:
+                if count >= room:
+                    return left, open_questions, True
+                work[count, 0] = node
+                work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
+                work[count, 2] = NOTHING if tail >= 0 else EXIT
+                count += 1
+            elif tail == EXIT:
+                if left >= exits.shape[0]:
+                    return left, open_questions, True
+                exits[left] = node
+                left += 1
+        base = trie[node, DEPTH]
+        end = trie[node, SKIP]
+        if row >= 0:
+            stack[base, 0] = row
+            i = node + 1
+            while i < end:
+                level = trie[i, DEPTH]
+                after = rows[stack[level - 1, 0], trie[i, BYTE]]
+                if after < 0:
+                    i = trie[i, SKIP]
+                    continue
+                for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
+                    token = token_ids[at]
+                    mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
+                    if wants_ends:
+                        ends[token] = after
+                row = states[after, ROW]
+                leaf = trie[i, SKIP] == i + 1
+                if (leaf or row >= 0) and tail != NOTHING and states[after, ACCEPTS]:
+                    if tail == EXIT:
+                        if left >= exits.shape[0]:
+                            return left, open_questions, True
+                        exits[left] = i
+                        left += 1
+                    elif not leaf or tail <= EXIT_BEHIND:
+                        if count >= room:
+                            return left, open_questions, True
+                        work[count, 0] = i
+                        work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
+                        work[count, 2] = NOTHING if tail >= 0 else EXIT
+                        count += 1
+                if leaf:
+                    i += 1
+                elif row >= 0:
+                    stack[level, 0] = row
+                    i += 1
+                else:
+                    if count >= room:
+                        return left, open_questions, True
+                    work[count, 0], work[count, 1], work[count, 2] = i, after, tail
+                    count += 1
+                    i = trie[i, SKIP]
+            continue
+        if states[state, CAPTURES]:
+            asked[open_questions, 0] = node
+            asked[open_questions, 1] = state
+            asked[open_questions, 2] = CAPTURED
+            open_questions += 1
+        for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
+            wide = branches[b, 2] and end - node > BIG
+            behind = branches[b, 1]
+            if behind == SAME:
+                behind = tail
+            elif tail == EXIT:
+                behind = EXIT_BEHIND - behind
+            if wide or (tail != NOTHING and tail != EXIT and branches[b, 1] != SAME):
+                if open_questions + 2 >= asked.shape[0]:
+                    return left, open_questions, True
+                asked[open_questions, 0] = node
+                asked[open_questions, 1] = b if wide else state
+                if not wide:
+                    asked[open_questions, 2] = NESTED
+                else:
+                    asked[open_questions, 2] = WIDE if tail == NOTHING else WIDE_EXIT
+                open_questions += 1
                 continue
-            for at in range(token_start[i], token_start[i + 1]):
+            if count >= room:
+                return left, open_questions, True
+            work[count, 0], work[count, 1], work[count, 2] = node, branches[b, 0], behind
+            count += 1
+        if states[state, FIRST_TEXT] == states[state, LAST_TEXT]:
+            continue
+        # Texts are in ascending order: those that agree with a path are a range of them.
+        stack[base, 0], stack[base, 1] = states[state, FIRST_TEXT], states[state, LAST_TEXT]
+        i = node + 1
+        while i < end:
+            level = trie[i, DEPTH]
+            place = level - 1 - base
+            wanted = trie[i, BYTE]
+            low, high = stack[level - 1, 0], stack[level - 1, 1]
+            last = high
+            while low < high:  # the first whose byte is at least the node's
+                middle = (low + high) >> 1
+                if text_bytes[texts[middle, 0] + place] < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+            high = low
+            while high < last and text_bytes[texts[high, 0] + place] == wanted:
+                step = 1  # of those with this byte, the last: by growing strides
+                while high + step < last and text_bytes[texts[high + step, 0] + place] == wanted:
+                    high += step
+                    step *= 2
+                high += 1
+            if low == high:
+                i = trie[i, SKIP]
+                continue
+            for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
                 token = token_ids[at]
                 mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
-                if wants_ends:
-                    ends[token] = state
-            if accepting[state]:
-                exits[left] = i
-                left += 1
-            if skip[i] == i + 1:
-                i += 1
-            elif row_of[state] >= 0:
-                stack[level] = row_of[state]
-                i += 1
-            else:
-                pending_nodes[pending] = i
-                pending_states[pending] = state
-                pending += 1
-                i = skip[i]
-    return pending, left, nodes.shape[0]
+            leaf = trie[i, SKIP] == i + 1
+            while low < high and texts[low, 1] - texts[low, 0] == place + 1:  # those that end here
+                if not leaf or tail == EXIT or tail <= EXIT_BEHIND:
+                    if count >= room:
+                        return left, open_questions, True
+                    work[count, 0], work[count, 1], work[count, 2] = i, texts[low, 2], tail
+                    count += 1
+                low += 1
+            stack[level, 0], stack[level, 1] = low, high
+            i = i + 1 if low < high else trie[i, SKIP]
+    return left, open_questions, False
 
 
 @njit(cache=True, nogil=True)
 def count(
-    byte: Any,
-    depth: Any,
-    skip: Any,
-    token_start: Any,
+    trie: Any,
     token_ids: Any,
     rows: Any,
-    row_of: Any,
-    accepting: Any,
+    states: Any,
+    root: int,
     base: int,
     starts: Any,
     stack: Any,
-    counts: Any,
     token_count: Any,
     exits: Any,
     exit_count: Any,
 ) -> int:
-    """Walk the trie from the state `base`, counting on each path how often it begins anew there.
+    """Walk the trie below `root` from the state `base`, counting how often a path begins it anew.
 
-    Shapes as for `walk`, all rows known; starts (256,) bool: the bytes that count in `base`; stack,
-    counts (max depth + 1,); token_count (vocabulary,) int32 gets the count of each token met alive;
-    exits, exit_count (trie nodes,). Returns the number of exits. Cost: that of `walk`.
+    Shapes as for `explore`, all rows known; starts (256,) bool: the bytes that count in `base`;
+    token_count (vocabulary,) gets the count of each token met alive; exits, exit_count (nodes,).
+    Returns the number of exits. Cost: that of `explore`.
     """
     left = 0
-    stack[0] = base
-    counts[0] = 0
-    i = 1
-    while i < byte.shape[0]:
-        above = depth[i] - 1
-        before = stack[above]
-        state = rows[row_of[before], byte[i]]
+    above = trie[root, DEPTH]
+    stack[above, 0], stack[above, 1] = base, 0
+    i = root + 1
+    while i < trie[root, SKIP]:
+        above = trie[i, DEPTH] - 1
+        before = stack[above, 0]
+        state = rows[states[before, ROW], trie[i, BYTE]]
         if state < 0:
-            i = skip[i]
+            i = trie[i, SKIP]
             continue
-        met = counts[above] + (1 if before == base and starts[byte[i]] else 0)
-        for at in range(token_start[i], token_start[i + 1]):
+        met = stack[above, 1] + (1 if before == base and starts[trie[i, BYTE]] else 0)
+        for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
             token_count[token_ids[at]] = met
-        if accepting[state]:
+        if states[state, ACCEPTS]:
             exits[left] = i
             exit_count[left] = met
             left += 1
-        stack[above + 1] = state
-        counts[above + 1] = met
+        stack[above + 1, 0], stack[above + 1, 1] = state, met
         i += 1
     return left
-
-
-@njit(cache=True, nogil=True)
-def spell(
-    byte: Any,
-    skip: Any,
-    token_start: Any,
-    token_ids: Any,
-    texts: Any,
-    text_start: Any,
-    nodes: Any,
-    path: Any,
-    mask: Any,
-    ends: Any,
-) -> None:
-    """Follow some texts from some nodes and allow the tokens met on the way.
-
-    Shapes: texts (bytes,) uint8, one after another in ascending order; text_start (t + 1,); nodes
-    (k,); path (max depth + 1,); ends (k, t), which gets the node behind each text, -1 where no
-    token goes that far. Cost: one search among siblings for each byte that a text does not share
-    with the one before it.
-    """
-    for k in range(nodes.shape[0]):
-        path[0] = nodes[k]
-        met = 0  # bytes of the text before that have a node
-        for t in range(text_start.shape[0] - 1):
-            first, length = text_start[t], text_start[t + 1] - text_start[t]
-            common = 0
-            if t > 0:
-                before, others = text_start[t - 1], first - text_start[t - 1]
-                limit = min(length, others)
-                while common < limit and texts[first + common] == texts[before + common]:
-                    common += 1
-                if common > met:  # it ends where the other has ended
-                    ends[k, t] = -1
-                    continue
-            met = common
-            while met < length:
-                child, end = path[met] + 1, skip[path[met]]
-                while child < end and byte[child] < texts[first + met]:
-                    child = skip[child]
-                if child >= end or byte[child] != texts[first + met]:
-                    break
-                met += 1
-                path[met] = child
-                for at in range(token_start[child], token_start[child + 1]):
-                    token = token_ids[at]
-                    mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
-            ends[k, t] = path[met] if met == length else -1

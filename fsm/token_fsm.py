@@ -18,9 +18,9 @@ from ..constraint.grammar import Grammar
 from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
 from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
+from .head_masks import Sparse
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import ENTRY_BYTES, MaskBuilder
-from .places import Sparse
 from .recent import Recent
 from .token_groups import TokenGroups
 from .vocabulary import Vocabulary

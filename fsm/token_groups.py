@@ -21,7 +21,8 @@ import numpy as np
 from ..constraint.automaton import DEAD
 from ..constraint.parts import Branch
 from .bitmask import empty_mask
-from .walker import AT_ROOT, Ints, Walker
+from .kernels import EXIT
+from .walker import AT_ROOT, Ints, Walker, distinct, items_of
 
 MOST_ALONE = 256
 MOST_WALKS = 256  # past it, tokens stand alone
@@ -107,18 +108,29 @@ class TokenGroups:
         walker, automaton, start = self._walker, self._automaton, part.state
         assert start is not None
         ends, mask = np.full(walker.size, DEAD, np.int32), empty_mask(walker.size)
-        nodes, states = part.nodes, np.full(len(part.nodes), start, np.int32)
-        exits = [nodes] if automaton.is_accepting(start) else []
-        left_over = []
-        while len(nodes):
-            nodes, states, left = walker.run(nodes, states, mask, ends)
+        items, stamp = items_of(part.nodes, start, EXIT), walker.begin()
+        exits, left_over = [], []
+        while len(items):
+            items, left = walker.run(items, stamp, mask, ends)
             exits.append(left)
-            split = walker.know(states)
-            left_over += [replace(part, nodes=nodes[states == s], state=s) for s in split]
-            plain = ~np.isin(states, split)
-            nodes, states = nodes[plain], states[plain]
+            split = self._filled(items[:, 1])
+            for s in split:
+                at = items[items[:, 1] == s, 0]
+                exits += [at] if automaton.is_accepting(s) else []
+                left_over.append(replace(part, nodes=at, state=s))
+            items = items[~np.isin(items[:, 1], split)]
         self._split(ends, part.matters)
         return [*left_over, *self._behind(part, np.concatenate(exits))]
+
+    def _filled(self, states: Ints) -> list[int]:
+        """Fill the rows of some states; return those that have none, as they have branches."""
+        split = []
+        for state in distinct(states):
+            if self._automaton.alternatives(state).branches:
+                split.append(state)
+            else:
+                self._walker.table.fill_row(state)
+        return split
 
     def _split(self, ends: Ints, matters: bool) -> None:
         """Split the groups by the states that a walk has found behind tokens."""

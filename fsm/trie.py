@@ -11,7 +11,7 @@ beyond their common prefix, in the order wanted. Everything here is numpy over t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -59,6 +59,15 @@ class VocabularyTrie:
     """(n + 1,) node i ends the tokens `token_ids[token_start[i]:token_start[i + 1]]`."""
     token_ids: npt.NDArray[np.int32]
     """(tokens,) token ids by node, ascending inside a node: ids with equal bytes share one."""
+    nodes: npt.NDArray[np.int32] = field(init=False)
+    """(n + 1, 4) byte, depth, skip and token_start side by side: a step reads one cache line."""
+
+    def __post_init__(self) -> None:
+        """Lay the columns that a walk reads next to each other."""
+        nodes = np.zeros((len(self.byte) + 1, 4), np.int32)
+        nodes[:-1, 0], nodes[:-1, 1], nodes[:-1, 2] = self.byte, self.depth, self.skip
+        nodes[:, 3] = self.token_start
+        object.__setattr__(self, "nodes", nodes)
 
     @classmethod
     def build(cls, token_bytes: Sequence[bytes | None]) -> VocabularyTrie:
@@ -91,7 +100,7 @@ class VocabularyTrie:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays by name, to be stored."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _KINDS}
 
     @classmethod
     def checked(cls, arrays: Mapping[str, npt.NDArray[Any]], size: int) -> VocabularyTrie | None:

@@ -1,0 +1,61 @@
+"""What a lexeme allows by itself, and masks in their smaller form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .bitmask import Bitmask
+
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A mask by its words that have bits: words (k,), bits (k,) int32; all words if they are many.
+
+    `words` is None if `bits` is the whole mask.
+    """
+
+    words: Ints | None
+    bits: Bitmask
+
+    @classmethod
+    def of(cls, mask: Bitmask) -> Sparse:
+        """Return a mask in its smaller form; it may be the array itself."""
+        words = mask.nonzero()[0]
+        if 2 * len(words) > len(mask):
+            return cls(None, mask)
+        return cls(words.astype(np.int32), mask[words])
+
+    def add_to(self, mask: Bitmask) -> None:
+        """Allow in `mask` what this one allows."""
+        if self.words is None:
+            mask |= self.bits
+        else:
+            mask[self.words] |= self.bits
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        return int(self.bits.nbytes + (0 if self.words is None else self.words.nbytes))
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMask:
+    """What a lexeme allows below a node of the trie, whatever follows it.
+
+    `mask` has every token that stays inside the lexeme or ends with it; `exits` are the trie nodes
+    where the lexeme may end, `inner_exits` those of them that have nodes below.
+    """
+
+    mask: Sparse
+    exits: Ints
+    inner_exits: Ints
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        return int(self.mask.held_bytes + self.exits.nbytes + self.inner_exits.nbytes)

@@ -1,0 +1,152 @@
+"""The states of a grammar as arrays for the kernels, filled where a walk gets stuck.
+
+A state is either a row (what each byte leads to) or taken apart: branches, each a lexeme and what
+comes behind it, and fixed texts with the states behind them. Captures stay with who asked.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..constraint.automaton import DEAD, Automaton
+from ..constraint.parts import Branch, Texts
+from .kernels import ACCEPTS, FIRST_BRANCH, ROW, SAME, STATE_COLUMNS, UNKNOWN
+
+FIRST_ROOM = 64
+WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
+
+
+class StateTable:
+    """Arrays of one grammar; their columns are named in `kernels`. Called under its lock.
+
+    Growing makes new arrays, so a kernel gets them anew for each call.
+    """
+
+    def __init__(self, automaton: Automaton) -> None:
+        self.automaton = automaton
+        self.rows = np.empty((FIRST_ROOM, 256), np.int32)
+        self.states = np.full((FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
+        self.branches = np.empty((FIRST_ROOM, 3), np.int32)
+        self.texts = np.empty((FIRST_ROOM, 3), np.int32)
+        self.text_bytes = np.empty(FIRST_ROOM, np.uint8)
+        self.captures: dict[int, tuple[Branch, ...]] = {}
+        self._row_count = self._branch_count = self._text_count = self._byte_count = 0
+        self._judged = 0
+        self._wide: dict[int, bool] = {}
+
+    def know(self, state: int) -> None:
+        """Take one state apart or fill its row, unless that was done before."""
+        if self.is_known(state):
+            return
+        parts = self.automaton.alternatives(state)
+        if parts.rest == state and self.automaton.is_lexeme(state):
+            parts = self.automaton.inside(state)
+        if parts.rest == state:
+            self.fill_row(state)
+            return
+        branches = [] if parts.rest is None else [(parts.rest, SAME, 0)]
+        captures = []
+        for branch in parts.branches:
+            if branch.tail is None:
+                captures.append(branch)
+            else:
+                branches.append((branch.head, branch.tail, self.is_wide(branch.head)))
+        if captures:
+            self.captures[state] = tuple(captures)
+        first_branch, last_branch = self._append_branches(branches)
+        first_text, last_text = self._append_texts(parts.texts)
+        self.cover()
+        self.states[state, FIRST_BRANCH:] = (
+            *(first_branch, last_branch, first_text, last_text),
+            bool(captures),
+        )
+        for head, _, wide in branches:
+            if not wide:
+                self.know(head)
+
+    def is_known(self, state: int) -> bool:
+        """Return whether a state was taken apart or has a row."""
+        if state >= len(self.states):
+            return False
+        return bool(self.states[state, FIRST_BRANCH] != UNKNOWN or self.states[state, ROW] >= 0)
+
+    def _append_branches(self, branches: list[tuple[int, int, int]]) -> tuple[int, int]:
+        first, last = self._branch_count, self._branch_count + len(branches)
+        if branches:
+            self.branches = _with_room(self.branches, last)
+            self.branches[first:last] = branches
+            self._branch_count = last
+        return first, last
+
+    def _append_texts(self, texts: Texts | None) -> tuple[int, int]:
+        first = last = self._text_count
+        if texts is not None:
+            last += len(texts.texts)
+            self.texts = _with_room(self.texts, last)
+            ends = np.cumsum([self._byte_count, *map(len, texts.texts)], dtype=np.int32)
+            self.texts[first:last, 0], self.texts[first:last, 1] = ends[:-1], ends[1:]
+            self.texts[first:last, 2] = texts.tails
+            self.text_bytes = _with_room(self.text_bytes, int(ends[-1]))
+            spelled = np.frombuffer(b"".join(texts.texts), np.uint8)
+            self.text_bytes[self._byte_count : ends[-1]] = spelled
+            self._text_count, self._byte_count = last, int(ends[-1])
+        return first, last
+
+    def fill_row(self, state: int) -> None:
+        """Compute the row of a state, also of one that was taken apart; it then goes first."""
+        if state < len(self.states) and self.states[state, ROW] != UNKNOWN:
+            return
+        pairs = self.automaton.row(state)
+        self.cover()
+        self.rows = _with_room(self.rows, self._row_count + 1)
+        row = self.rows[self._row_count]
+        row.fill(DEAD)
+        for mask, successor in pairs:
+            row[_bytes_in(mask)] = successor
+        self.states[state, ROW] = self._row_count
+        self._row_count += 1
+
+    def cover(self) -> None:
+        """Make room for every numbered state and note which of them accept."""
+        size = len(self.automaton)
+        if size > len(self.states):
+            larger = np.full((max(size, 2 * len(self.states)), STATE_COLUMNS), UNKNOWN, np.int32)
+            larger[: len(self.states)] = self.states
+            self.states = larger
+        for state in range(self._judged, size):
+            self.states[state, ACCEPTS] = self.automaton.is_accepting(state)
+        self._judged = size
+
+    def is_wide(self, head: int) -> bool:
+        """Return whether a lexeme begins with so many bytes that a walk of it is long."""
+        found = self._wide.get(head)
+        if found is None:
+            starts = sum(mask for mask, _ in self.automaton.row(head))
+            found = self._wide[head] = starts.bit_count() >= WIDE_BYTES
+        return found
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the arrays."""
+        arrays = (self.rows, self.states, self.branches, self.texts, self.text_bytes)
+        return sum(array.nbytes for array in arrays)
+
+
+def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return an array of at least `size` entries that begins with those of `array`."""
+    if size <= len(array):
+        return array
+    larger = np.empty((max(size, 2 * len(array)), *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@lru_cache(maxsize=4096)
+def _bytes_in(mask: int) -> npt.NDArray[np.intp]:
+    """Return the bytes of a 256-bit set as an index array."""
+    bits = np.frombuffer(mask.to_bytes(32, "little"), np.uint8)
+    return np.flatnonzero(np.unpackbits(bits, bitorder="little"))
