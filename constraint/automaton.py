@@ -93,9 +93,37 @@ class Automaton:
             stepped.append(terms.step(self._term(found.rest), byte))
         return self._state(stepped[0] if len(stepped) == 1 else terms.union(stepped))
 
+    def behind(self, state: int, tail: int) -> int:
+        """Return the term of a state and then what another stands for; no tail: a negative one."""
+        return (
+            self._term(state)
+            if tail < 0
+            else self.terms.concat(self._term(state), self._term(tail))
+        )
+
+    def behind_text(self, text: bytes, state: int, tail: int) -> int:
+        """Return the term of a text, a state, and then what another stands for."""
+        return self.terms.concat(self.terms.literal(text), self.behind(state, tail))
+
+    def any_of(self, terms: list[int]) -> int:
+        """Return the state of any of some terms."""
+        return self._state(terms[0] if len(terms) == 1 else self.terms.union(terms))
+
     def _behind(self, text: bytes, tail: int) -> int:
         """Return the term of a text and then what a state stands for."""
         return self.terms.concat(self.terms.literal(text), self._term(tail))
+
+    def counted_down(self, state: int, text: bytes) -> int | None:
+        """Return the state behind a text that only counts, None if it does more."""
+        bounded = self._counter(state)
+        if bounded is None:
+            return None
+        counter, low, high = bounded
+        met = self._counters.count(counter, text)
+        if met is None or (high is not None and met >= high):
+            return None
+        left = None if high is None else high - met
+        return self._with_bounds((counter, max(low - met, 0), left))
 
     def walk(self, state: int, text: bytes) -> int:
         """Return the state behind some bytes, `DEAD` if they leave the language.
@@ -103,13 +131,6 @@ class Automaton:
         Where only texts may follow, all bytes that they have in common are one step.
         """
         at = 0
-        bounded = self._counter(state)
-        if bounded is not None:
-            counter, low, high = bounded
-            met = self._counters.count(counter, text)
-            if met is not None and (high is None or met < high):
-                left = None if high is None else high - met
-                return self._with_bounds((counter, max(low - met, 0), left))
         while at < len(text) and state != DEAD:
             found = self.alternatives(state)
             if found.branches or found.texts is None or found.rest is not None:
@@ -185,17 +206,17 @@ class Automaton:
             part, tail = open_parts.pop()
             node = nodes[part]
             kind = node[0]
-            if kind is Kind.LITERAL:
+            if kind == Kind.LITERAL:
                 texts.append(self._text(node[1], tail))
-            elif kind is Kind.UNION:
+            elif kind == Kind.UNION:
                 open_parts.extend((member, tail) for member in node[1])
-            elif kind is Kind.CONCAT:
+            elif kind == Kind.CONCAT:
                 open_parts.append((node[1], terms.concat(node[2], tail)))
-            elif kind is Kind.REFERENCE:
+            elif kind == Kind.REFERENCE:
                 open_parts.append((node[1].expand(node[2]), tail))
-            elif kind is Kind.LEXEME and tail != terms.EPSILON:
+            elif kind == Kind.LEXEME and tail != terms.EPSILON:
                 branches.append(Branch(self._state(part), self._state(tail)))
-            elif kind is Kind.CAPTURE:
+            elif kind == Kind.CAPTURE:
                 branches.append(Branch(self._state(node[1]), None, (part, tail)))
             else:
                 plain.append(terms.concat(part, tail))
@@ -204,9 +225,9 @@ class Automaton:
     def _text(self, text: bytes, tail: int) -> tuple[bytes, int]:
         """Return a text and what follows it, the text as long as it is known."""
         node = self.terms.nodes[tail]
-        if node[0] is Kind.LITERAL:
+        if node[0] == Kind.LITERAL:
             return text + node[1], self.terms.EPSILON
-        if node[0] is Kind.CONCAT and self.terms.nodes[node[1]][0] is Kind.LITERAL:
+        if node[0] == Kind.CONCAT and self.terms.nodes[node[1]][0] == Kind.LITERAL:
             return text + self.terms.nodes[node[1]][1], node[2]
         return text, tail
 
@@ -232,26 +253,26 @@ class Automaton:
     def _is_plain(self, tail: int) -> bool:
         """Return whether what follows a byte does not begin with a part that others share."""
         node = self.terms.nodes[tail]
-        head = self.terms.nodes[node[1]] if node[0] is Kind.CONCAT else node
+        head = self.terms.nodes[node[1]] if node[0] == Kind.CONCAT else node
         return head[0] not in _APART
 
     def _split_lexeme(self, state: int) -> Alternatives:
         terms, nodes = self.terms, self.terms.nodes
         inner, after = nodes[self._term(state)][1], terms.EPSILON
-        if nodes[inner][0] is Kind.CONCAT and nodes[nodes[inner][1]][0] is Kind.UNION:
+        if nodes[inner][0] == Kind.CONCAT and nodes[nodes[inner][1]][0] == Kind.UNION:
             _, inner, after = nodes[inner]
         texts, plain = [], []
         behind, left = self._text(b"", after)
         left = terms.lexeme(left)  # of the fixed texts, which may be very many
-        for part in nodes[inner][1] if nodes[inner][0] is Kind.UNION else (inner,):
-            if nodes[part][0] is Kind.LITERAL:
+        for part in nodes[inner][1] if nodes[inner][0] == Kind.UNION else (inner,):
+            if nodes[part][0] == Kind.LITERAL:
                 texts.append((nodes[part][1] + behind, left))
                 continue
             head, tail = part, after
-            if nodes[part][0] is Kind.CONCAT:
+            if nodes[part][0] == Kind.CONCAT:
                 _, head, tail = nodes[part]
                 tail = terms.concat(tail, after)
-            if nodes[head][0] is Kind.LITERAL:
+            if nodes[head][0] == Kind.LITERAL:
                 text, tail = self._text(nodes[head][1], tail)
                 texts.append((text, terms.lexeme(tail)))
             else:
@@ -350,7 +371,7 @@ class Automaton:
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
-        return self.terms.nodes[self._term(state)][0] is Kind.LEXEME
+        return self.terms.nodes[self._term(state)][0] == Kind.LEXEME
 
     def counted(self, state: int) -> Counted | None:
         """Return the counter that a state begins with; None without one, or without bounds.

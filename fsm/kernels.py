@@ -49,35 +49,35 @@ def explore(
     count: int,
     met: Any,
     stamp: int,
+    seen: int,
     stack: Any,
     mask: Any,
     ends: Any,
     exits: Any,
     asked: Any,
-) -> tuple[int, int, bool]:
+) -> tuple[int, int, int, bool]:
     """Do `count` items of `work` and all that follow from them; allow the tokens met alive.
 
     Shapes, all int32 but the text: trie (nodes + 1, 4); token_ids (tokens,); rows (r, 256); states
     (s, 7); branches (b, 3): head, tail, whether the head is wide; texts (t, 3): begin and end in
-    text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the items that were
-    done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the
+    text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the `seen` items that
+    were done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the
     state behind each token, or empty: then states without a row are asked for; exits (e,).
 
-    Returns the numbers of exits and of items asked for, and whether a buffer was too small: then
+    Returns the numbers of exits, of items asked for and of items seen, and whether a buffer was too small: then
     all is to be done again with larger ones. Cost: one table read for each node whose parent is
     alive; a binary search among the texts for each node that a text leads to.
     """
     wants_ends = ends.shape[0] > 0
     left = 0
     open_questions = 0
-    seen = 0
     room = work.shape[0] - 1
     slots = met.shape[0] - 1
     while count > 0:
         count -= 1
         node, state, tail = work[count, 0], work[count, 1], work[count, 2]
         if 2 * seen > slots or open_questions + 2 >= asked.shape[0]:
-            return left, open_questions, True
+            return left, open_questions, seen, True
         # Whether this item was done before.
         slot = np.int64(node) * 0x9E3779B1 + np.int64(state) * 0x85EBCA77
         slot = (slot + np.int64(tail) * 0xC2B2AE3D) & slots
@@ -99,14 +99,14 @@ def explore(
         if states[state, ACCEPTS]:
             if tail >= 0 or tail <= EXIT_BEHIND:
                 if count >= room:
-                    return left, open_questions, True
+                    return left, open_questions, seen, True
                 work[count, 0] = node
                 work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
                 work[count, 2] = NOTHING if tail >= 0 else EXIT
                 count += 1
             elif tail == EXIT:
                 if left >= exits.shape[0]:
-                    return left, open_questions, True
+                    return left, open_questions, seen, True
                 exits[left] = node
                 left += 1
         base = trie[node, DEPTH]
@@ -130,12 +130,12 @@ def explore(
                 if (leaf or row >= 0) and tail != NOTHING and states[after, ACCEPTS]:
                     if tail == EXIT:
                         if left >= exits.shape[0]:
-                            return left, open_questions, True
+                            return left, open_questions, seen, True
                         exits[left] = i
                         left += 1
                     elif not leaf or tail <= EXIT_BEHIND:
                         if count >= room:
-                            return left, open_questions, True
+                            return left, open_questions, seen, True
                         work[count, 0] = i
                         work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
                         work[count, 2] = NOTHING if tail >= 0 else EXIT
@@ -147,7 +147,7 @@ def explore(
                     i += 1
                 else:
                     if count >= room:
-                        return left, open_questions, True
+                        return left, open_questions, seen, True
                     work[count, 0], work[count, 1], work[count, 2] = i, after, tail
                     count += 1
                     i = trie[i, SKIP]
@@ -166,7 +166,7 @@ def explore(
                 behind = EXIT_BEHIND - behind
             if wide or (tail != NOTHING and tail != EXIT and branches[b, 1] != SAME):
                 if open_questions + 2 >= asked.shape[0]:
-                    return left, open_questions, True
+                    return left, open_questions, seen, True
                 asked[open_questions, 0] = node
                 asked[open_questions, 1] = b if wide else state
                 if not wide:
@@ -176,7 +176,7 @@ def explore(
                 open_questions += 1
                 continue
             if count >= room:
-                return left, open_questions, True
+                return left, open_questions, seen, True
             work[count, 0], work[count, 1], work[count, 2] = node, branches[b, 0], behind
             count += 1
         if states[state, FIRST_TEXT] == states[state, LAST_TEXT]:
@@ -213,13 +213,105 @@ def explore(
             while low < high and texts[low, 1] - texts[low, 0] == place + 1:  # those that end here
                 if not leaf or tail == EXIT or tail <= EXIT_BEHIND:
                     if count >= room:
-                        return left, open_questions, True
+                        return left, open_questions, seen, True
                     work[count, 0], work[count, 1], work[count, 2] = i, texts[low, 2], tail
                     count += 1
                 low += 1
             stack[level, 0], stack[level, 1] = low, high
             i = i + 1 if low < high else trie[i, SKIP]
-    return left, open_questions, False
+    return left, open_questions, seen, False
+
+
+@njit(cache=True, nogil=True)
+def follow(
+    rows: Any,
+    states: Any,
+    branches: Any,
+    texts: Any,
+    text_bytes: Any,
+    token: bytes,
+    start: int,
+    now: Any,
+    then: Any,
+) -> int:
+    """Follow the bytes of one token from a state; `now` gets what the states behind it are made of.
+
+    Shapes as for `explore`; now, then (w, 5): state and tail, or UNKNOWN, a tail, a range
+    of texts and how many bytes of them were read. Returns how many parts there are, -1 if
+    a state on the way is not known or has captures, or if there is no room.
+    """
+    parts = 1
+    now[0, 0], now[0, 1], now[0, 2], now[0, 3], now[0, 4] = start, NOTHING, 0, 0, 0
+    for byte in token:
+        made = 0
+        at = 0
+        while at < parts:
+            state, tail, low, high, place = (
+                now[at, 0],
+                now[at, 1],
+                now[at, 2],
+                now[at, 3],
+                now[at, 4],
+            )
+            at += 1
+            if state != UNKNOWN:
+                row = states[state, ROW]
+                if (row < 0 and states[state, FIRST_BRANCH] < 0) or states[state, CAPTURES] == 1:
+                    return -1
+                more = states[state, ACCEPTS] == 1 and tail != NOTHING
+                if row < 0:
+                    more_parts = states[state, LAST_BRANCH] - states[state, FIRST_BRANCH]
+                else:
+                    more_parts = 0
+                if parts + more_parts + 1 >= now.shape[0] or made + 2 >= then.shape[0]:
+                    return -1
+                if more:
+                    now[parts, 0], now[parts, 1] = tail, NOTHING
+                    parts += 1
+                if row >= 0:
+                    after = rows[row, byte]
+                    if after >= 0:
+                        then[made, 0], then[made, 1] = after, tail
+                        made += 1
+                    continue
+                for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
+                    behind = tail if branches[b, 1] == SAME else branches[b, 1]
+                    if branches[b, 1] != SAME and tail != NOTHING:
+                        return -1
+                    now[parts, 0], now[parts, 1] = branches[b, 0], behind
+                    parts += 1
+                low, high = states[state, FIRST_TEXT], states[state, LAST_TEXT]
+                place = 0
+            last = high
+            while low < high:
+                middle = (low + high) >> 1
+                if text_bytes[texts[middle, 0] + place] < byte:
+                    low = middle + 1
+                else:
+                    high = middle
+            high = last
+            first = low
+            while first < high:
+                middle = (first + high) >> 1
+                if text_bytes[texts[middle, 0] + place] <= byte:
+                    first = middle + 1
+                else:
+                    high = middle
+            while low < high and texts[low, 1] - texts[low, 0] == place + 1:
+                if made >= then.shape[0]:
+                    return -1
+                then[made, 0], then[made, 1] = texts[low, 2], tail
+                low += 1
+                made += 1
+            if low < high:
+                if made >= then.shape[0]:
+                    return -1
+                then[made, 0], then[made, 1], then[made, 2] = UNKNOWN, tail, low
+                then[made, 3], then[made, 4] = high, place + 1
+                made += 1
+        now[:made] = then[:made]
+        parts = made
+    return parts
 
 
 @njit(cache=True, nogil=True)

@@ -24,10 +24,10 @@ from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .counted import CountedTokens
 from .head_masks import HeadMask, Sparse
-from .kernels import BIG, CAPTURED, EXIT, NESTED, NOTHING, WIDE, WIDE_EXIT
+from .kernels import BIG, CAPTURED, EXIT, EXIT_BEHIND, NESTED, NOTHING, WIDE
 from .recent import Recent
 from .vocabulary import Vocabulary
-from .walker import AT_ROOT, NO_NODES, ROOT, Walker, items_of
+from .walker import AT_ROOT, NO_NODES, ROOT, Walker, distinct, items_of
 
 Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
@@ -75,6 +75,13 @@ class MaskBuilder:
             mask |= whole
         return mask
 
+    def advance(self, state: int, token: bytes) -> int:
+        """Return the state behind a token, `DEAD` if there is none; cheap where a mask was made."""
+        found = self.automaton.counted_down(state, token)
+        if found is None:
+            found = self.walker.follow(state, token)
+        return self.automaton.walk(state, token) if found is None else found
+
     def add(self, nodes: Ints, state: int, mask: Bitmask) -> None:
         """Add what a state allows below some nodes."""
         self._table.know(state)
@@ -103,35 +110,36 @@ class MaskBuilder:
 
     def _walk(self, items: Ints, mask: Bitmask) -> Ints:
         """Do some items and what follows from them; return the exits."""
-        exits, stamp = [], self.walker.begin()
+        exits, under = [], self.walker.begin()
         while len(items):
-            asked, left = self.walker.run(items, stamp, mask)
+            asked, left = self.walker.run(items, under, mask)
             exits.append(left)
             items = self._answered(asked, mask) if len(asked) else asked
         return exits[0] if len(exits) == 1 else np.concatenate([NO_NODES, *exits])
 
     def _answered(self, asked: Ints, mask: Bitmask) -> Ints:
         """Answer what a walk has asked for; return the items to go on with."""
+        tails = asked[:, 2]
+        plain = (tails > CAPTURED) | (tails <= EXIT_BEHIND)
+        again = asked if plain.all() else asked[plain]
+        for state in distinct(again[:, 1]):
+            self._table.know(state)
+        if again is asked:
+            return asked
+        more: list[Ints] = [again]
         captured: dict[int, list[int]] = {}
-        again: list[tuple[int, int, int]] = []
-        more: list[Ints] = []
-        for node, state, tail in asked.tolist():
+        for node, state, tail in asked[~plain].tolist():
             if tail == CAPTURED:
                 captured.setdefault(state, []).append(node)
-            elif tail in (WIDE, WIDE_EXIT):
-                more.append(self._beyond(node, state, NOTHING if tail == WIDE else EXIT, mask))
             elif tail == NESTED:
                 raise AssertionError("what a lexeme is made of has no branches")
             else:
-                self._table.know(state)
-                again.append((node, state, tail))
+                more.append(self._beyond(node, state, NOTHING if tail == WIDE else EXIT, mask))
         for state, nodes in captured.items():
             at = np.array(nodes, np.int32)
             for capture in self._table.captures[state]:
                 mask |= self._captures.mask(at, capture)
-        if again:
-            more.append(np.array(again, np.int32))
-        return more[0] if len(more) == 1 else np.concatenate([asked[:0], *more])
+        return np.concatenate(more)
 
     def _beyond(self, node: int, branch: int, behind: int, mask: Bitmask) -> Ints:
         """Add what the wide lexeme of a branch allows; return the items behind it."""

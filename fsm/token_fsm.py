@@ -139,7 +139,7 @@ class TokenFSM:
                 return self.finished
             known = 0 <= token_id < self.vocabulary.size
             text = self.vocabulary.token_bytes[token_id] if known else None
-            after = self._automaton.walk(state, text) if text else DEAD
+            after = self._builder.advance(state, text) if text else DEAD
         if after == DEAD:
             raise TokenRejectedError(token_id, state)
         return after

@@ -108,10 +108,10 @@ class TokenGroups:
         walker, automaton, start = self._walker, self._automaton, part.state
         assert start is not None
         ends, mask = np.full(walker.size, DEAD, np.int32), empty_mask(walker.size)
-        items, stamp = items_of(part.nodes, start, EXIT), walker.begin()
+        items, under = items_of(part.nodes, start, EXIT), walker.begin()
         exits, left_over = [], []
         while len(items):
-            items, left = walker.run(items, stamp, mask, ends)
+            items, left = walker.run(items, under, mask, ends)
             exits.append(left)
             split = self._filled(items[:, 1])
             for s in split:

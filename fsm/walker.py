@@ -6,6 +6,8 @@ needs more. It walks until something is asked for; the answer is the caller's de
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,16 +15,25 @@ from ..constraint.automaton import Automaton
 from ..constraint.parts import Counted
 from .bitmask import Bitmask, empty_mask
 from .counted import CountedTokens
-from .kernels import NOTHING, count, explore
+from .kernels import NOTHING, UNKNOWN, count, explore, follow
 from .state_table import StateTable
 from .vocabulary import Vocabulary
 
 Ints = npt.NDArray[np.int32]
 FIRST_ROOM = 1 << 12
+MOST_PARTS = 64  # of the states behind a token
 ROOT = 0
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
 NO_ITEMS = np.empty((0, 3), np.int32)
 AT_ROOT = np.zeros(1, np.int32)
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk that may take several runs: its stamp, and how many items were done under it."""
+
+    stamp: int
+    seen: int = 0
 
 
 class Walker:
@@ -35,6 +46,8 @@ class Walker:
         self.trie = vocabulary.trie
         self._stack = np.empty((self.trie.max_depth + 2, 2), np.int32)
         self._stamp = 0
+        self._parts = np.empty((MOST_PARTS, 5), np.int32)
+        self._later_parts = np.empty_like(self._parts)
         self._make_room(FIRST_ROOM)
 
     def _make_room(self, room: int) -> None:
@@ -43,13 +56,13 @@ class Walker:
         self._exits = np.empty(room, np.int32)
         self._met = np.zeros((2 * room, 4), np.int32)
 
-    def begin(self) -> int:
-        """Return the stamp of a new walk; what was done under it is not done again."""
+    def begin(self) -> Walk:
+        """Return a new walk; what was done in it is not done again."""
         self._stamp += 1
-        return self._stamp
+        return Walk(self._stamp)
 
     def run(
-        self, items: Ints, stamp: int, mask: Bitmask, ends: Ints = NO_ENDS
+        self, items: Ints, under: Walk, mask: Bitmask, ends: Ints = NO_ENDS
     ) -> tuple[Ints, Ints]:
         """Walk from (node, state, tail) items; return the items asked for, and the exits."""
         trie, table = self.trie, self.table
@@ -58,7 +71,7 @@ class Walker:
             while len(items) >= len(self._work):
                 self._make_room(2 * len(self._work))
             self._work[: len(items)] = items
-            left, asked, too_small = explore(
+            left, asked, under.seen, too_small = explore(
                 trie.nodes,
                 trie.token_ids,
                 table.rows,
@@ -69,7 +82,8 @@ class Walker:
                 self._work,
                 len(items),
                 self._met,
-                stamp,
+                under.stamp,
+                under.seen,
                 self._stack,
                 mask,
                 ends,
@@ -79,14 +93,44 @@ class Walker:
             if not too_small:
                 return self._asked[:asked].copy(), self._exits[:left].copy()
             self._make_room(2 * len(self._work))
+            under.seen = 0
+
+    def follow(self, state: int, token: bytes) -> int | None:
+        """Return the state behind a token, `DEAD` if there is none.
+
+        None where the states on the way are not all known, as they are behind a mask: then it is
+        to be found byte by byte.
+        """
+        table = self.table
+        if state >= len(table.states):
+            return None
+        arrays = (table.rows, table.states, table.branches, table.texts, table.text_bytes)
+        count = follow(*arrays, token, state, self._parts, self._later_parts)
+        if count < 0:
+            return None
+        if count == 1 and self._parts[0, 0] >= 0 and self._parts[0, 1] == NOTHING:
+            return int(self._parts[0, 0])
+        return self._joined(self._parts[:count].tolist())
+
+    def _joined(self, parts: list[list[int]]) -> int:
+        """Return the state of some parts, each a state or the rests of texts, and what follows."""
+        found, automaton = [], self.automaton
+        for state, tail, low, high, place in parts:
+            if state != UNKNOWN:
+                found.append(automaton.behind(state, tail))
+                continue
+            for begin, end, after in self.table.texts[low:high].tolist():
+                text = self.table.text_bytes[begin + place : end].tobytes()
+                found.append(automaton.behind_text(text, after, tail))
+        return automaton.any_of(found)
 
     def count(self, counted: Counted, node: int) -> CountedTokens:
         """Walk below a node the string without a length that a counter belongs to."""
         trie, table, base = self.trie, self.table, counted.base
-        scratch, stamp = empty_mask(self.size), self.begin()
+        scratch, under = empty_mask(self.size), self.begin()
         items = items_of(np.array([node], np.int32), base, NOTHING)
         while len(items):
-            items, _ = self.run(items, stamp, scratch, np.empty(self.size, np.int32))
+            items, _ = self.run(items, under, scratch, np.empty(self.size, np.int32))
             for state in distinct(items[:, 1]):
                 table.fill_row(state)
         counts = np.full(self.size, -1, np.int32)

@@ -167,7 +167,7 @@ class Words:
             return
         any_char = self.language.text.alphabet.any_char
         node = self.terms.nodes[body]
-        members = node[1] if node[0] is Kind.INTERSECT else (body,)
+        members = node[1] if node[0] == Kind.INTERSECT else (body,)
         counted = [m for m in members if self.terms.nodes[m][:2] == (Kind.REPEAT, any_char)]
         phrase = "a string"
         if counted:

@@ -14,28 +14,30 @@ intersection to be finitely many (Brzozowski 1964; Owens, Reppy, Turon 2009).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from enum import IntEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 EVERY_BYTE = (1 << 256) - 1
 MOST_CAPTURES = 100
 
 
-class Kind(IntEnum):
-    """What a node is; the comment names the fields that follow the kind in the node."""
+class Kind:
+    """What a node is; the comment names the fields that follow the kind in the node.
 
-    EMPTY = 0
-    EPSILON = 1
-    BYTES = 2  # mask: 256-bit int, never with exactly one bit set
-    LITERAL = 3  # text: at least one byte
-    CONCAT = 4  # head, tail; the head is not a CONCAT
-    UNION = 5  # members: sorted, at least two
-    REPEAT = 6  # inner, low, high or None
-    INTERSECT = 7  # members: sorted, at least two
-    COMPLEMENT = 8  # inner
-    LEXEME = 9  # inner: one string or number, never split across a concatenation
-    REFERENCE = 10  # owner, key: owner.expand(key) is the term
-    CAPTURE = 11  # head, owner, key, text: a lexeme whose text decides what follows
+    Plain numbers: an enumeration takes five times as long to compare, and nothing is done as often.
+    """
+
+    EMPTY: Final = 0
+    EPSILON: Final = 1
+    BYTES: Final = 2  # mask: 256-bit int, never with exactly one bit set
+    LITERAL: Final = 3  # text: at least one byte
+    CONCAT: Final = 4  # head, tail; the head is not a CONCAT
+    UNION: Final = 5  # members: sorted, at least two
+    REPEAT: Final = 6  # inner, low, high or None
+    INTERSECT: Final = 7  # members: sorted, at least two
+    COMPLEMENT: Final = 8  # inner
+    LEXEME: Final = 9  # inner: one string or number, never split across a concatenation
+    REFERENCE: Final = 10  # owner, key: owner.expand(key) is the term
+    CAPTURE: Final = 11  # head, owner, key, text: a lexeme whose text decides what follows
 
 
 class Owner(Protocol):
@@ -153,10 +155,10 @@ class TermArena:
     def _concat2(self, head: int, tail: int) -> int:
         if tail == self.EPSILON:
             return head
-        if self.nodes[head][0] is not Kind.CONCAT:
+        if self.nodes[head][0] != Kind.CONCAT:
             return self._prepend(head, tail)
         spine = []
-        while self.nodes[head][0] is Kind.CONCAT:
+        while self.nodes[head][0] == Kind.CONCAT:
             spine.append(self.nodes[head][1])
             head = self.nodes[head][2]
         result = self._prepend(head, tail)
@@ -172,7 +174,7 @@ class TermArena:
         if tail == self.EPSILON:
             return head
         kind = self.nodes[head][0]
-        if kind is Kind.LITERAL or kind is Kind.REPEAT:
+        if kind == Kind.LITERAL or kind == Kind.REPEAT:
             joined = self._joined(head, tail)
             if joined is not None:
                 return joined
@@ -186,14 +188,14 @@ class TermArena:
     def _joined(self, head: int, tail: int) -> int | None:
         """Return `head` and the first part of `tail` as one node, where that is possible."""
         first, rest = tail, self.EPSILON
-        if self.nodes[tail][0] is Kind.CONCAT:
+        if self.nodes[tail][0] == Kind.CONCAT:
             _, first, rest = self.nodes[tail]
         left, right = self.nodes[head], self.nodes[first]
         if left[0] is not right[0]:
             return None
-        if left[0] is Kind.LITERAL:
+        if left[0] == Kind.LITERAL:
             return self._prepend(self.literal(left[1] + right[1]), rest)
-        if left[0] is Kind.REPEAT and left[1] == right[1]:
+        if left[0] == Kind.REPEAT and left[1] == right[1]:
             high = None if left[3] is None or right[3] is None else left[3] + right[3]
             return self._prepend(self.repeat(left[1], left[2] + right[2], high), rest)
         return None
@@ -209,7 +211,7 @@ class TermArena:
         if low == 1 and high == 1:
             return inner
         node = self.nodes[inner]
-        if node[0] is Kind.REPEAT and node[2] <= 1 and node[3] is None:
+        if node[0] == Kind.REPEAT and node[2] <= 1 and node[3] is None:
             return self.repeat(node[1], low * node[2], None)
         return self._intern(
             (Kind.REPEAT, inner, low, high),
@@ -246,9 +248,9 @@ class TermArena:
             node = self.nodes[part]
             for member in node[1] if node[0] is kind else (part,):
                 node = self.nodes[member]
-                if kind is Kind.UNION and node[0] is Kind.BYTES:
+                if kind == Kind.UNION and node[0] == Kind.BYTES:
                     mask |= node[1]
-                elif kind is Kind.UNION and node[0] is Kind.LITERAL and len(node[1]) == 1:
+                elif kind == Kind.UNION and node[0] == Kind.LITERAL and len(node[1]) == 1:
                     mask |= 1 << node[1][0]
                 else:
                     members.add(member)
@@ -258,14 +260,14 @@ class TermArena:
         """Split `prefix . inner{low,high} . rest` into ((prefix, inner, rest), low, high)."""
         prefix, counter, rest = self.EPSILON, term, self.EPSILON
         node = self.nodes[term]
-        if node[0] is Kind.CONCAT:
+        if node[0] == Kind.CONCAT:
             _, counter, rest = node
-            if self.nodes[counter][0] is not Kind.REPEAT:
+            if self.nodes[counter][0] != Kind.REPEAT:
                 prefix, counter, rest = counter, rest, self.EPSILON
-                if self.nodes[counter][0] is Kind.CONCAT:
+                if self.nodes[counter][0] == Kind.CONCAT:
                     _, counter, rest = self.nodes[counter]
         node = self.nodes[counter]
-        if node[0] is not Kind.REPEAT:
+        if node[0] != Kind.REPEAT:
             return None
         return (prefix, node[1], rest), node[2], node[3]
 
@@ -277,7 +279,7 @@ class TermArena:
         groups: dict[tuple[int, int, int], list[tuple[int, int | None]]] = {}
         rest: set[int] = set()
         for member in members:
-            literal = self.nodes[member][0] is Kind.LITERAL  # of which there may be very many
+            literal = self.nodes[member][0] == Kind.LITERAL  # of which there may be very many
             split = None if literal else self._counter_of(member)
             if split is None:
                 rest.add(member)
@@ -307,7 +309,7 @@ class TermArena:
         )
 
     def _is_complement(self, term: int) -> bool:
-        return self.nodes[term][0] is Kind.COMPLEMENT
+        return self.nodes[term][0] == Kind.COMPLEMENT
 
     def complement(self, inner: int) -> int:
         """Return every byte string that is not in `inner`."""

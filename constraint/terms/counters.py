@@ -40,13 +40,13 @@ class Counters:
         """Return the counter that a term begins with, and its bounds; None without one."""
         terms, nodes = self.terms, self.terms.nodes
         whole, tail = term, terms.EPSILON
-        if nodes[term][0] is Kind.CONCAT and nodes[nodes[term][1]][0] is Kind.LEXEME:
+        if nodes[term][0] == Kind.CONCAT and nodes[nodes[term][1]][0] == Kind.LEXEME:
             _, whole, tail = nodes[term]
-        lexeme = nodes[whole][0] is Kind.LEXEME
+        lexeme = nodes[whole][0] == Kind.LEXEME
         counter, rest = nodes[whole][1] if lexeme else whole, terms.EPSILON
-        if nodes[counter][0] is Kind.CONCAT:
+        if nodes[counter][0] == Kind.CONCAT:
             _, counter, rest = nodes[counter]
-        if nodes[counter][0] is not Kind.REPEAT:
+        if nodes[counter][0] != Kind.REPEAT:
             return None
         _, inner, low, high = nodes[counter]
         if (low, high) == (0, None) or terms.nullable(inner):

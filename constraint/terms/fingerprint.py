@@ -39,5 +39,5 @@ def _digest(node: tuple[object, ...], parts: list[bytes | None]) -> bytes | None
     digests = [part for part in parts if part is not None]
     if node[0] in (Kind.UNION, Kind.INTERSECT):
         digests.sort()
-    fields = node[2:] if node[0] is Kind.REPEAT else () if digests else node[1:]
+    fields = node[2:] if node[0] == Kind.REPEAT else () if digests else node[1:]
     return blake2b(repr((int(node[0]), fields, digests)).encode(), digest_size=16).digest()  # type: ignore[call-overload]

@@ -46,18 +46,18 @@ class Folds:
 
     def _fold_parts(self, term: int, horizon: int, depth: int) -> int:
         terms, node = self.terms, self.terms.nodes[term]
-        if node[0] is Kind.CONCAT:
+        if node[0] == Kind.CONCAT:
             head, tail = (self._fold(part, horizon, depth - 1) for part in node[1:])
             return term if (head, tail) == node[1:] else terms.concat(head, tail)
-        if node[0] is Kind.UNION and len(node[1]) <= WIDTH:
+        if node[0] == Kind.UNION and len(node[1]) <= WIDTH:
             members = tuple(self._fold(part, horizon, depth - 1) for part in node[1])
             return term if members == node[1] else terms.union(members)
-        if node[0] is Kind.LEXEME:
+        if node[0] == Kind.LEXEME:
             inner = self._fold(node[1], horizon, depth - 1)
             return term if inner == node[1] else terms.living_lexeme(inner)
-        if node[0] is Kind.INTERSECT:
+        if node[0] == Kind.INTERSECT:
             return self._fold_intersection(term, horizon)
-        if node[0] is not Kind.REPEAT or terms.nullable(node[1]):
+        if node[0] != Kind.REPEAT or terms.nullable(node[1]):
             return term
         _, inner, low, high = node
         low = min(low, horizon + 1)
@@ -68,7 +68,7 @@ class Folds:
         free, least = [], None
         for member in nodes[term][1]:
             node = nodes[member]
-            if node[0] is Kind.REPEAT and node[2] == 0 and node[3] is not None:
+            if node[0] == Kind.REPEAT and node[2] == 0 and node[3] is not None:
                 least = node[3] if least is None else min(least, node[3])
                 member = terms.repeat(node[1], 0, None)
             elif _is_reference(nodes, member):
@@ -111,8 +111,8 @@ class Folds:
 
 def _is_reference(nodes: list[tuple[Any, ...]], term: int) -> bool:
     """Return whether a term begins with a reference."""
-    head = nodes[nodes[term][1]] if nodes[term][0] is Kind.CONCAT else nodes[term]
-    return head[0] is Kind.REFERENCE
+    head = nodes[nodes[term][1]] if nodes[term][0] == Kind.CONCAT else nodes[term]
+    return head[0] == Kind.REFERENCE
 
 
 def _farthest(before: dict[int, set[int]], ends: Callable[[int], bool]) -> int:

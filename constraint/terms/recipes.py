@@ -85,9 +85,9 @@ def _remember(terms: Terms, key: Hashable, term: int, before: float) -> None:
 def parts_of(node: tuple[Any, ...]) -> tuple[int, ...]:
     """Return the terms that a node is made of; references and captures have none."""
     kind = node[0]
-    if kind is Kind.CONCAT:
+    if kind == Kind.CONCAT:
         return node[1:]
-    if kind is Kind.UNION or kind is Kind.INTERSECT:
+    if kind == Kind.UNION or kind == Kind.INTERSECT:
         return node[1]  # type: ignore[no-any-return]
     if kind in (Kind.REPEAT, Kind.COMPLEMENT, Kind.LEXEME):
         return (node[1],)
@@ -99,7 +99,7 @@ def _written(terms: Terms, root: int) -> tuple[Step, ...] | None:
     found, stack = {root}, [root]
     while stack:
         node = terms.nodes[stack.pop()]
-        if node[0] is Kind.REFERENCE or node[0] is Kind.CAPTURE or len(found) > MOST_NODES:
+        if node[0] == Kind.REFERENCE or node[0] == Kind.CAPTURE or len(found) > MOST_NODES:
             return None
         new = [part for part in parts_of(node) if part not in found]
         found.update(new)
@@ -120,9 +120,9 @@ def _written(terms: Terms, root: int) -> tuple[Step, ...] | None:
 def _with_parts(node: tuple[Any, ...], number: Callable[[int], int]) -> tuple[Any, ...]:
     """Return a node with other numbers for its parts."""
     kind = node[0]
-    if kind is Kind.CONCAT:
+    if kind == Kind.CONCAT:
         return kind, number(node[1]), number(node[2])
-    if kind is Kind.UNION or kind is Kind.INTERSECT:
+    if kind == Kind.UNION or kind == Kind.INTERSECT:
         return kind, tuple(sorted(map(number, node[1])))
     if kind in (Kind.REPEAT, Kind.COMPLEMENT, Kind.LEXEME):
         return kind, number(node[1]), *node[2:]

@@ -53,11 +53,11 @@ class Shortest:
 
     def _parts(self, term: int) -> tuple[int, ...]:
         node = self.terms.nodes[term]
-        if node[0] is Kind.CONCAT:
+        if node[0] == Kind.CONCAT:
             return node[1:]
-        if node[0] is Kind.UNION:
+        if node[0] == Kind.UNION:
             nodes = self.terms.nodes  # literals, of which there may be many, tell it themselves
-            return tuple(member for member in node[1] if nodes[member][0] is not Kind.LITERAL)
+            return tuple(member for member in node[1] if nodes[member][0] != Kind.LITERAL)
         if node[0] in (Kind.REPEAT, Kind.LEXEME, Kind.CAPTURE):
             return (node[1],)
         return ()
@@ -65,23 +65,23 @@ class Shortest:
     def _combine(self, term: int) -> int:
         node, known = self.terms.nodes[term], self._lengths
         kind = node[0]
-        if kind is Kind.EMPTY:
+        if kind == Kind.EMPTY:
             return INFINITE
-        if kind is Kind.LITERAL:
+        if kind == Kind.LITERAL:
             return len(node[1])
-        if kind is Kind.CONCAT:
+        if kind == Kind.CONCAT:
             return known[node[1]] + known[node[2]]
-        if kind is Kind.UNION:
+        if kind == Kind.UNION:
             return self._least(node[1], known)
-        if kind is Kind.REPEAT:
+        if kind == Kind.REPEAT:
             return node[2] * known[node[1]] if node[2] else 0
-        if kind is Kind.LEXEME:
+        if kind == Kind.LEXEME:
             return known[node[1]]
-        if kind is Kind.REFERENCE:
+        if kind == Kind.REFERENCE:
             return self._reference_length(term)
-        if kind is Kind.CAPTURE:
+        if kind == Kind.CAPTURE:
             return self._capture_length(node)
-        if kind is Kind.BYTES:
+        if kind == Kind.BYTES:
             return 1
         return 0 if self.terms.nullable(term) else self._searched_length(term)
 
@@ -89,7 +89,7 @@ class Shortest:
         """Return the least length of some terms that is known, or that of a literal."""
         nodes = (self.terms.nodes[member] for member in members)
         return min(
-            len(node[1]) if node[0] is Kind.LITERAL else known[member]
+            len(node[1]) if node[0] == Kind.LITERAL else known[member]
             for member, node in zip(members, nodes, strict=True)
         )
 
@@ -125,8 +125,8 @@ class Shortest:
         """
         nodes = self.terms.nodes
         node = nodes[term]
-        members = node[1] if node[0] is Kind.INTERSECT else ()
-        whole = [member for member in members if nodes[member][0] is not Kind.COMPLEMENT]
+        members = node[1] if node[0] == Kind.INTERSECT else ()
+        whole = [member for member in members if nodes[member][0] != Kind.COMPLEMENT]
         if len(whole) != 1:
             return None
         text = self.text(whole[0])
@@ -189,26 +189,26 @@ class Shortest:
         if self.terms.nullable(term):
             return ()
         node = self.terms.nodes[term]
-        if node[0] is Kind.CAPTURE:
+        if node[0] == Kind.CAPTURE:
             return ()
-        return node[1] if node[0] is Kind.INTERSECT else self._parts(term)
+        return node[1] if node[0] == Kind.INTERSECT else self._parts(term)
 
     def _bound(self, term: int) -> int:
         node, known = self.terms.nodes[term], self._bounds
         kind = node[0]
         if self.terms.nullable(term):
             return 0
-        if kind is Kind.INTERSECT:
+        if kind == Kind.INTERSECT:
             return max(known[member] for member in node[1])
-        if kind is Kind.CONCAT:
+        if kind == Kind.CONCAT:
             return min(known[node[1]] + known[node[2]], INFINITE)
-        if kind is Kind.UNION:
+        if kind == Kind.UNION:
             return self._least(node[1], known)
-        if kind is Kind.LEXEME:
+        if kind == Kind.LEXEME:
             return known[node[1]]
-        if kind is Kind.REPEAT:
+        if kind == Kind.REPEAT:
             return min(int(node[2] * known[node[1]]), INFINITE)
-        if kind is Kind.COMPLEMENT or not self.terms.certain(term):
+        if kind == Kind.COMPLEMENT or not self.terms.certain(term):
             return 1
         return self.length(term)  # it has no parts, or what follows them counts
 
@@ -246,21 +246,21 @@ class Shortest:
                 continue
             node = self.terms.nodes[top]
             kind = node[0]
-            if kind is Kind.LITERAL:
+            if kind == Kind.LITERAL:
                 pieces.append(node[1])
-            elif kind is Kind.BYTES:
+            elif kind == Kind.BYTES:
                 pieces.append(bytes([_bytes_of(node[1], 1)[0]]))
-            elif kind is Kind.CONCAT:
+            elif kind == Kind.CONCAT:
                 stack.extend((node[2], node[1]))
-            elif kind is Kind.UNION:
+            elif kind == Kind.UNION:
                 stack.append(min(node[1], key=self.length))
-            elif kind is Kind.REPEAT:
+            elif kind == Kind.REPEAT:
                 stack.extend([node[1]] * node[2])
-            elif kind is Kind.LEXEME:
+            elif kind == Kind.LEXEME:
                 stack.append(node[1])
-            elif kind is Kind.REFERENCE:
+            elif kind == Kind.REFERENCE:
                 stack.append(node[1].expand(node[2]))
-            elif kind is Kind.CAPTURE:
+            elif kind == Kind.CAPTURE:
                 stack.extend((Finish(top, len(pieces)), node[1]))
             elif not self.terms.nullable(top):
                 pieces.append(self._search(top))

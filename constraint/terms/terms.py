@@ -129,20 +129,20 @@ class Terms(TermArena):
         """
         node = self.nodes[term]
         kind = node[0]
-        wide = kind is Kind.UNION and len(node[1]) > DERIVE_WIDTH
+        wide = kind == Kind.UNION and len(node[1]) > DERIVE_WIDTH
         if depth == 0 or term in self._raw or kind not in _DERIVED or wide:
             return _successor(self._raw_row(term), byte)
         self.spend(1)
-        if kind is Kind.CONCAT:
+        if kind == Kind.CONCAT:
             _, head, tail = node
             found = self._concat2(self._derive(head, byte, depth - 1), tail)
             if not self._nullable[head]:
                 return found
             return self.union((found, self._derive(tail, byte, depth - 1)))
-        if kind is Kind.UNION:
+        if kind == Kind.UNION:
             return self.union([self._derive(part, byte, depth - 1) for part in node[1]])
         inner = self._derive(node[1], byte, depth - 1)
-        if kind is Kind.LEXEME:
+        if kind == Kind.LEXEME:
             return self.lexeme(inner)
         _, repeated, low, high = node
         again = self.repeat(repeated, max(low - 1, 0), None if high is None else high - 1)
@@ -153,9 +153,9 @@ class Terms(TermArena):
         if self._captures[term]:
             return True
         node = self.nodes[term]
-        if node[0] is Kind.CONCAT:
+        if node[0] == Kind.CONCAT:
             node = self.nodes[node[1]]
-        return node[0] is Kind.REFERENCE and bool(self._captures[node[1].expand(node[2])])
+        return node[0] == Kind.REFERENCE and bool(self._captures[node[1].expand(node[2])])
 
     def accepts(self, term: int, text: bytes) -> bool:
         """Return whether the whole `text` is in the language."""
@@ -181,11 +181,11 @@ class Terms(TermArena):
 
     def _step_capture(self, node: tuple[Any, ...], byte: int) -> int:
         """Step a term that begins with a capture; its row would hold a successor for each byte."""
-        if node[0] is Kind.REFERENCE:
+        if node[0] == Kind.REFERENCE:
             return self.step(node[1].expand(node[2]), byte)
-        if node[0] is Kind.UNION:
+        if node[0] == Kind.UNION:
             return self.union([self.step(member, byte) for member in node[1]])
-        if node[0] is Kind.CONCAT:
+        if node[0] == Kind.CONCAT:
             return self._concat2(self.step(node[1], byte), node[2])
         _, head, owner, key, text = node
         rest = self.step(head, byte)
@@ -218,11 +218,11 @@ class Terms(TermArena):
         """Return the terms whose rows the row of `term` is made of."""
         node = self.nodes[term]
         kind = node[0]
-        if kind is Kind.CONCAT:
+        if kind == Kind.CONCAT:
             return node[1:] if self._nullable[node[1]] else (node[1],)
-        if kind is Kind.UNION or kind is Kind.INTERSECT:
+        if kind == Kind.UNION or kind == Kind.INTERSECT:
             return node[1]  # type: ignore[no-any-return]
-        if kind is Kind.REFERENCE:
+        if kind == Kind.REFERENCE:
             return (node[1].expand(node[2]),)
         if kind >= Kind.REPEAT:
             return (node[1],)
@@ -232,25 +232,25 @@ class Terms(TermArena):
         """Return the row of `term` from the rows of its parts, which are known."""
         node, raw = self.nodes[term], self._raw
         kind = node[0]
-        if kind is Kind.LITERAL:
+        if kind == Kind.LITERAL:
             return literal_row(node[1][0], self.literal(node[1][1:]))
-        if kind is Kind.CONCAT:
+        if kind == Kind.CONCAT:
             return self._concat_row(node[1], node[2])
-        if kind is Kind.BYTES:
+        if kind == Kind.BYTES:
             return ((node[1], self.EPSILON),)
-        if kind is Kind.UNION:
+        if kind == Kind.UNION:
             return union_rows([raw[member] for member in node[1]], self.union)
-        if kind is Kind.REPEAT:
+        if kind == Kind.REPEAT:
             return self._repeat_row(*node[1:])
-        if kind is Kind.INTERSECT:
+        if kind == Kind.INTERSECT:
             return intersect_rows([raw[member] for member in node[1]], self.intersect)
-        if kind is Kind.COMPLEMENT:
+        if kind == Kind.COMPLEMENT:
             return complement_row(raw[node[1]], self.complement, self.ALL)
-        if kind is Kind.LEXEME:
+        if kind == Kind.LEXEME:
             return gather((mask, self.lexeme(rest)) for mask, rest in raw[node[1]])
-        if kind is Kind.REFERENCE:
+        if kind == Kind.REFERENCE:
             return raw[node[1].expand(node[2])]
-        if kind is Kind.CAPTURE:
+        if kind == Kind.CAPTURE:
             return gather(self._capture_pairs(*node[1:]))
         return ()
 
@@ -281,11 +281,11 @@ class Terms(TermArena):
         if self._certain[term]:
             return term == self.EMPTY
         node = self.nodes[term]
-        if node[0] is Kind.CONCAT:
+        if node[0] == Kind.CONCAT:
             return self.is_empty(node[1]) or self.is_empty(node[2])
-        if node[0] is Kind.UNION:
+        if node[0] == Kind.UNION:
             return all(self.is_empty(member) for member in node[1])
-        if node[0] is Kind.LEXEME or (node[0] is Kind.REPEAT and node[2]):
+        if node[0] == Kind.LEXEME or (node[0] == Kind.REPEAT and node[2]):
             return self.is_empty(node[1])
         known = self._empty.get(term)
         return self._search(term) if known is None else known
@@ -341,7 +341,7 @@ class Terms(TermArena):
     def remembers(self, term: int) -> bool:
         """Return whether a term, or a part of an intersection, may begin with a capture."""
         node = self.nodes[term]
-        parts = node[1] if node[0] is Kind.INTERSECT else (term,)
+        parts = node[1] if node[0] == Kind.INTERSECT else (term,)
         return any(self.begins_with_capture(part) for part in parts)
 
     def _proves_alive(self, term: int) -> bool:

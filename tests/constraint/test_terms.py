@@ -135,7 +135,7 @@ def test_equal_terms_are_the_same_number() -> None:
     a, b, c = (terms.literal(x) for x in (b"a", b"b", b"c"))
     assert terms.concat(terms.concat(a, b), c) == terms.literal(b"abc")
     assert terms.union([a, terms.union([c, b])]) == terms.union([b, c, a])
-    assert terms.nodes[terms.union([a, b])][0] is Kind.BYTES
+    assert terms.nodes[terms.union([a, b])][0] == Kind.BYTES
     assert terms.intersect([a, terms.ALL]) == a
     assert terms.complement(terms.complement(terms.literal(b"ab"))) == terms.literal(b"ab")
     assert terms.repeat(terms.repeat(a, 0, None), 1, None) == terms.repeat(a, 0, None)
