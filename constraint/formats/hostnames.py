@@ -47,6 +47,7 @@ IDN_SUBSET: Final = (
 
 _ASCII: Final[CharSet] = ((0, 0x7F),)
 _BASIC_CHARS: Final[CharSet] = ((0x30, 0x39), (0x61, 0x7A))
+MOST_STEPS: Final = 1 << 14
 _ONE_LETTER: Final = 4  # octets of a hyphen and of the number that inserts U+00DF
 _CAPITALS: Final[CharSet] = ((0x41, 0x5A),)
 _DOT: Final = chars(".")
@@ -106,7 +107,6 @@ class Hosts(Machine):
     def __init__(self, speller: Speller, *, international: bool) -> None:
         super().__init__(speller)
         self._international = international
-        self._dots = _DOTS if international else _DOT
 
     def start(self, room: int = NAME_OCTETS) -> int:
         """Return the term of the names of at most `room` octets, and never more than 253."""
@@ -114,16 +114,7 @@ class Hosts(Machine):
 
     def accepts(self, state: State) -> bool:
         """Return whether the name may end here."""
-        return self._domain(state) is not None
-
-    def _domain(self, state: State) -> str | None:
-        """Return the standing of the labels so far, None if the last is not complete."""
-        if isinstance(state, Basic):
-            return None
-        found = decoded_label(state.text) if isinstance(state, Encoded) else state.label
-        if found is None or not found.can_end or found.standing not in _STANDINGS[state.domain]:
-            return None
-        return found.standing if state.domain == "any" else state.domain
+        return _domain(state) is not None
 
     def min_length(self, key: State) -> int:
         """Return the length of a shortest rest; that of an encoded label may be too long."""
@@ -132,43 +123,64 @@ class Hosts(Machine):
 
     def moves(self, state: State) -> Iterator[int]:
         """Yield the next characters, and the dot."""
-        places: defaultdict[State, list[CharSet]] = defaultdict(list)
-        for ranges, place in self._within(state):
-            places[place].append(ranges)
-        domain = self._domain(state)
-        if domain is not None and not isinstance(state, Basic):
-            room = state.room - _octets(state) - 1
-            if room > 0:
-                places[Place(room, domain)].append(self._dots)
-        for place, sets in places.items():
-            yield self.on(_union(tuple(sets)), self.term(place))
+        for ranges, place in _steps(state, self._international):
+            yield self.on(ranges, self.term(place))
 
-    def _within(self, state: State) -> Iterator[tuple[CharSet, State]]:
-        if isinstance(state, Place):
-            return self._chars(state)
-        return _basic_letters(state) if isinstance(state, Basic) else _encoded(state)
 
-    def _chars(self, place: Place) -> Iterator[tuple[CharSet, State]]:
-        if place.start == "xn-":
-            for state in (Basic(place.room, place.domain), Encoded(place.room, place.domain)):
-                if _missing(state) is not None:
-                    yield chars("-"), state
-        if not place.wide:
-            capital = step(place.label, Letter("L"))
-            if capital:
-                yield from _checked(_CAPITALS, _basic(place, capital, ""), capital=True)
-        for letter, span, ranges in _groups(self._international and not place.capital):
-            label = step(place.label, letter)
-            if label is None:
-                continue
-            if span is None:
-                yield from _ascii(place, label, ranges)
-            else:
-                wide = place.wide + 1
-                joined = _joined(place.span, span)
-                yield from _checked(
-                    ranges, place._replace(label=label, wide=wide, span=joined, start="")
-                )
+@lru_cache(MOST_STEPS, typed=True)
+def _steps(state: State, international: bool) -> tuple[tuple[CharSet, State], ...]:
+    """Return the next characters, and the dot, each with the place behind them.
+
+    They are the same in every grammar, and take twenty times as long as the terms made of them.
+    """
+    places: defaultdict[State, list[CharSet]] = defaultdict(list)
+    for ranges, place in _within(state, international):
+        places[place].append(ranges)
+    domain = _domain(state)
+    if domain is not None and not isinstance(state, Basic):
+        room = state.room - _octets(state) - 1
+        if room > 0:
+            places[Place(room, domain)].append(_DOTS if international else _DOT)
+    return tuple((_union(tuple(sets)), place) for place, sets in places.items())
+
+
+def _domain(state: State) -> str | None:
+    """Return the standing of the labels so far, None if the last is not complete."""
+    if isinstance(state, Basic):
+        return None
+    found = decoded_label(state.text) if isinstance(state, Encoded) else state.label
+    if found is None or not found.can_end or found.standing not in _STANDINGS[state.domain]:
+        return None
+    return found.standing if state.domain == "any" else state.domain
+
+
+def _within(state: State, international: bool) -> Iterator[tuple[CharSet, State]]:
+    if isinstance(state, Place):
+        return _chars(state, international)
+    return _basic_letters(state) if isinstance(state, Basic) else _encoded(state)
+
+
+def _chars(place: Place, international: bool) -> Iterator[tuple[CharSet, State]]:
+    if place.start == "xn-":
+        for state in (Basic(place.room, place.domain), Encoded(place.room, place.domain)):
+            if _missing(state) is not None:
+                yield chars("-"), state
+    if not place.wide:
+        capital = step(place.label, Letter("L"))
+        if capital:
+            yield from _checked(_CAPITALS, _basic(place, capital, ""), capital=True)
+    for letter, span, ranges in _groups(international and not place.capital):
+        label = step(place.label, letter)
+        if label is None:
+            continue
+        if span is None:
+            yield from _ascii(place, label, ranges)
+        else:
+            wide = place.wide + 1
+            joined = _joined(place.span, span)
+            yield from _checked(
+                ranges, place._replace(label=label, wide=wide, span=joined, start="")
+            )
 
 
 def _ascii(place: Place, label: Label, ranges: CharSet) -> Iterator[tuple[CharSet, State]]:

@@ -22,7 +22,7 @@ from .node_table import NodeTable
 from .nodes import CircleError, Negated, Value, distinct, exact, placed
 from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_subset
 from .source import Place, SchemaSource
-from .strings import PlainText, SchemaText, covers
+from .strings import PlainText, SchemaText, both, covers
 
 SHAPE_WORK = 2  # a pair of shapes takes about twice as long as a pair of a row
 RULES_A_STEP = 4
@@ -337,7 +337,8 @@ class SchemaGraph(NodeTable):
             return second
         if second == self.text.any_body:
             return first
-        return self._of_subsets(self.terms.intersect((first, second)), (first, second))
+        found = both(self.terms, self.text.alphabet.any_char, first, second)
+        return self._of_subsets(found, (first, second))
 
     def _of_subsets(self, strings: int, parts: Iterable[int]) -> int:
         """Note that strings are known only in part if those they are made of are."""

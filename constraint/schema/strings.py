@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..regex.compiler import Alphabet
 from ..regex.utf8 import Utf8Alphabet
+from ..terms.arena import Kind
 from ..terms.terms import Terms
 from .shapes import KeyClass
 
@@ -48,6 +49,25 @@ class PlainText:
     def body(self, text: str) -> int:
         """Return the UTF-8 of one text."""
         return self.terms.literal(text.encode())
+
+
+def both(terms: Terms, character: int, first: int, second: int) -> int:
+    """Return the strings in both languages; lengths, in characters, become one pair of bounds."""
+    members, low, high = set[int](), 0, None
+    for language in (first, second):
+        node = terms.nodes[language]
+        for member in node[1] if node[0] == Kind.INTERSECT else (language,):
+            node = terms.nodes[member]
+            if node[0] == Kind.REPEAT and node[1] == character:
+                low = max(low, node[2])
+                high = node[3] if high is None else min(high, high if node[3] is None else node[3])
+            else:
+                members.add(member)
+    if high is not None and high < low:
+        return terms.EMPTY
+    if not members or (low, high) != (0, None):
+        members.add(terms.repeat(character, low, high))
+    return terms.intersect(members)
 
 
 def covers(terms: Terms, keys: KeyClass, name: str) -> bool:

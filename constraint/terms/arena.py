@@ -95,6 +95,7 @@ class TermArena:
         self._ids: dict[tuple[Any, ...], int] = {}
         self._nullable: list[bool] = []
         self._certain: list[bool] = []
+        self.has_captures = False
         self._captures: list[int] = []  # how many captures inside each other a term begins with
         self._intern((Kind.EMPTY,), nullable=False)
         self._intern((Kind.EPSILON,), nullable=True)
@@ -344,6 +345,7 @@ class TermArena:
         `finish` leaves something possible for infinitely many texts, so a capture is never empty.
         Captures inside each other are stepped together: past 100 of them, no text is left.
         """
+        self.has_captures = True
         captures = self._captures[head] + 1
         if captures > MOST_CAPTURES:
             return self.EMPTY

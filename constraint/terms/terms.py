@@ -340,6 +340,8 @@ class Terms(TermArena):
 
     def remembers(self, term: int) -> bool:
         """Return whether a term, or a part of an intersection, may begin with a capture."""
+        if not self.has_captures:
+            return False
         node = self.nodes[term]
         parts = node[1] if node[0] == Kind.INTERSECT else (term,)
         return any(self.begins_with_capture(part) for part in parts)
