@@ -27,8 +27,10 @@ class Automaton:
     def __init__(self, grammar: Grammar) -> None:
         self.terms = grammar.terms
         self._shortest = grammar.shortest_texts
-        self._terms_of: list[int] = []
-        self._states: dict[int, int] = {self.terms.EMPTY: DEAD}
+        self.shared = grammar.shared
+        self._terms_of: list[int] = [] if self.shared is None else list(self.shared.terms)
+        self._states = {term: state for state, term in enumerate(self._terms_of)}
+        self._states[self.terms.EMPTY] = DEAD
         self._alternatives: dict[int, Alternatives] = {}
         self._inside: dict[int, Alternatives] = {}
         self._folded: dict[tuple[int, int], int] = {}

@@ -19,6 +19,7 @@ from .language.describe import REGEX_WORDS, describe, shortened
 from .language.json_language import JsonLanguage
 from .language.prelude import Prelude
 from .language.productivity import Productivity
+from .parts import SharedStates
 from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
 from .schema.contradiction import contradicting
@@ -61,12 +62,14 @@ class Grammar:
         shortest: Shortest,
         notes: list[Note],
         schema: tuple[JsonLanguage, int] | None = None,
+        shared: SharedStates | None = None,
     ) -> None:
         self.terms = terms
         self.terms.fuel = math.inf  # what was accepted is never refused later
         self.start = start
         self._notes = notes
         self.schema = schema  # what the terms were made from, and its root node
+        self.shared = shared
         self.lock = threading.RLock()
         self.shortest_texts = shortest
 
@@ -182,7 +185,7 @@ def _compile_json(
             void, complete = void | short, not short
     if shortest.rough:
         shortest.text(language.node(root))  # to know that it nests no deeper than can be compared
-    return Grammar(terms, language.node(root), shortest, notes, (language, root))
+    return Grammar(terms, language.node(root), shortest, notes, (language, root), begun.shared)
 
 
 def _unsatisfiable(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .text.style import TextStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,14 @@ class Alternatives:
     branches: tuple[Branch, ...]
     texts: Texts | None
     rest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedStates:
+    """The terms of the lexemes that all grammars of one style begin with, and of what they lead to.
+
+    They have the same numbers in each of these grammars, so what is learnt of them is learnt once.
+    """
+
+    style: TextStyle
+    terms: tuple[int, ...] = field(compare=False)

@@ -40,6 +40,7 @@ BIG = 1000  # nodes below, from which on a wide lexeme is looked up and not walk
 def explore(
     trie: Any,
     token_ids: Any,
+    shared: Any,
     rows: Any,
     states: Any,
     branches: Any,
@@ -58,7 +59,8 @@ def explore(
 ) -> tuple[int, int, int, bool]:
     """Do `count` items of `work` and all that follow from them; allow the tokens met alive.
 
-    Shapes, all int32 but the text: trie (nodes + 1, 4); token_ids (tokens,); rows (r, 256); states
+    Shapes, all int32 but the text: trie (nodes + 1, 4); token_ids (tokens,); shared (f, 256)
+    and rows (r, 256): row i is that of `shared` up to f, then those of `rows`; states
     (s, 7); branches (b, 3): head, tail, whether the head is wide; texts (t, 3): begin and end in
     text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the `seen` items that
     were done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the
@@ -68,6 +70,7 @@ def explore(
     all is to be done again with larger ones. Cost: one table read for each node whose parent is
     alive; a binary search among the texts for each node that a text leads to.
     """
+    first_own = shared.shape[0]
     wants_ends = ends.shape[0] > 0
     left = 0
     open_questions = 0
@@ -116,7 +119,11 @@ def explore(
             i = node + 1
             while i < end:
                 level = trie[i, DEPTH]
-                after = rows[stack[level - 1, 0], trie[i, BYTE]]
+                row = stack[level - 1, 0]
+                if row < first_own:
+                    after = shared[row, trie[i, BYTE]]
+                else:
+                    after = rows[row - first_own, trie[i, BYTE]]
                 if after < 0:
                     i = trie[i, SKIP]
                     continue
@@ -224,6 +231,7 @@ def explore(
 
 @njit(cache=True, nogil=True)
 def follow(
+    shared: Any,
     rows: Any,
     states: Any,
     branches: Any,
@@ -240,6 +248,7 @@ def follow(
     of texts and how many bytes of them were read. Returns how many parts there are, -1 if
     a state on the way is not known or has captures, or if there is no room.
     """
+    first_own = shared.shape[0]
     parts = 1
     now[0, 0], now[0, 1], now[0, 2], now[0, 3], now[0, 4] = start, NOTHING, 0, 0, 0
     for byte in token:
@@ -269,7 +278,10 @@ def follow(
                     now[parts, 0], now[parts, 1] = tail, NOTHING
                     parts += 1
                 if row >= 0:
-                    after = rows[row, byte]
+                    if row < first_own:
+                        after = shared[row, byte]
+                    else:
+                        after = rows[row - first_own, byte]
                     if after >= 0:
                         then[made, 0], then[made, 1] = after, tail
                         made += 1
@@ -318,6 +330,7 @@ def follow(
 def count(
     trie: Any,
     token_ids: Any,
+    shared: Any,
     rows: Any,
     states: Any,
     root: int,
@@ -334,6 +347,7 @@ def count(
     token_count (vocabulary,) gets the count of each token met alive; exits, exit_count (nodes,).
     Returns the number of exits. Cost: that of `explore`.
     """
+    first_own = shared.shape[0]
     left = 0
     above = trie[root, DEPTH]
     stack[above, 0], stack[above, 1] = base, 0
@@ -341,7 +355,11 @@ def count(
     while i < trie[root, SKIP]:
         above = trie[i, DEPTH] - 1
         before = stack[above, 0]
-        state = rows[states[before, ROW], trie[i, BYTE]]
+        row = states[before, ROW]
+        if row < first_own:
+            state = shared[row, trie[i, BYTE]]
+        else:
+            state = rows[row - first_own, trie[i, BYTE]]
         if state < 0:
             i = trie[i, SKIP]
             continue

@@ -6,6 +6,7 @@ comes behind it, and fixed texts with the states behind them. Captures stay with
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..constraint.automaton import DEAD, Automaton
-from ..constraint.parts import Branch, Texts
+from ..constraint.parts import Branch, SharedStates, Texts
 from .kernels import ACCEPTS, FIRST_BRANCH, ROW, SAME, STATE_COLUMNS, UNKNOWN
 
 FIRST_ROOM = 64
@@ -28,14 +29,17 @@ class StateTable:
 
     def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
+        known = _shared_states(automaton)
+        self.shared = known.rows
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
-        self.states = np.full((FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
+        self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
+        self.states[: len(known.states)] = known.states
         self.branches = np.empty((FIRST_ROOM, 3), np.int32)
         self.texts = np.empty((FIRST_ROOM, 3), np.int32)
         self.text_bytes = np.empty(FIRST_ROOM, np.uint8)
         self.captures: dict[int, tuple[Branch, ...]] = {}
         self._row_count = self._branch_count = self._text_count = self._byte_count = 0
-        self._judged = 0
+        self._judged = len(known.states)
         self._wide: dict[int, bool] = {}
 
     def know(self, state: int) -> None:
@@ -103,11 +107,8 @@ class StateTable:
         pairs = self.automaton.row(state)
         self.cover()
         self.rows = _with_room(self.rows, self._row_count + 1)
-        row = self.rows[self._row_count]
-        row.fill(DEAD)
-        for mask, successor in pairs:
-            row[_bytes_in(mask)] = successor
-        self.states[state, ROW] = self._row_count
+        _write(self.rows[self._row_count], pairs)
+        self.states[state, ROW] = len(self.shared) + self._row_count
         self._row_count += 1
 
     def cover(self) -> None:
@@ -134,6 +135,40 @@ class StateTable:
         """Return the size of the arrays."""
         arrays = (self.rows, self.states, self.branches, self.texts, self.text_bytes)
         return sum(array.nbytes for array in arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRows:
+    """The rows and the states (as in a `StateTable`) that grammars of one style begin with."""
+
+    rows: npt.NDArray[np.int32]
+    states: npt.NDArray[np.int32]
+
+
+_KNOWN: dict[SharedStates | None, SharedRows] = {}  # as many as there are styles
+
+
+def _shared_states(automaton: Automaton) -> SharedRows:
+    """Return what is known of the first states of an automaton; made once for each style."""
+    found = _KNOWN.get(automaton.shared)
+    if found is None:
+        count = 0 if automaton.shared is None else len(automaton.shared.terms)
+        rows = np.empty((count, 256), np.int32)
+        states = np.full((count, STATE_COLUMNS), UNKNOWN, np.int32)
+        for state in range(count):
+            pairs = automaton.row(state)
+            assert all(after < count for _, after in pairs), "they lead to each other only"
+            _write(rows[state], pairs)
+            states[state, ROW], states[state, ACCEPTS] = state, automaton.is_accepting(state)
+        found = _KNOWN[automaton.shared] = SharedRows(rows, states)
+    return found
+
+
+def _write(row: npt.NDArray[np.int32], pairs: list[tuple[int, int]]) -> None:
+    """Write (byte mask, state) pairs into a row."""
+    row.fill(DEAD)
+    for mask, successor in pairs:
+        row[_bytes_in(mask)] = successor
 
 
 def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:

@@ -74,6 +74,7 @@ class Walker:
             left, asked, under.seen, too_small = explore(
                 trie.nodes,
                 trie.token_ids,
+                table.shared,
                 table.rows,
                 table.states,
                 table.branches,
@@ -104,7 +105,14 @@ class Walker:
         table = self.table
         if state >= len(table.states):
             return None
-        arrays = (table.rows, table.states, table.branches, table.texts, table.text_bytes)
+        arrays = (
+            table.shared,
+            table.rows,
+            table.states,
+            table.branches,
+            table.texts,
+            table.text_bytes,
+        )
         count = follow(*arrays, token, state, self._parts, self._later_parts)
         if count < 0:
             return None
@@ -139,6 +147,7 @@ class Walker:
         left = count(
             trie.nodes,
             trie.token_ids,
+            table.shared,
             table.rows,
             table.states,
             node,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..parts import SharedStates
 from ..schema.strings import PlainText
 from ..terms.arena import Kind
 from ..terms.fingerprint import fingerprint
@@ -21,8 +22,7 @@ from ..text.number_set import WHOLE, NumberSet
 from ..text.numbers import NumberText
 from ..text.style import TextStyle
 
-ROW_DEPTH = 3  # bytes of a common lexeme whose rows are made beforehand
-MOST_ROWS = 200
+MOST_STATES = 200  # of a common lexeme whose rows are made beforehand
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Prelude:
     plain: PlainText
     numbers: NumberText
     shortest: Shortest
+    shared: SharedStates
 
     @classmethod
     def of(cls, style: TextStyle, fuel: float) -> Prelude:
@@ -46,6 +47,7 @@ class Prelude:
             common.plain.fork(terms),
             common.numbers.fork(terms),
             common.shortest.fork(terms),
+            common.shared,
         )
 
 
@@ -62,19 +64,40 @@ def _common(style: TextStyle) -> Prelude:
         common += [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
     for term in common:
         shortest.length(term)
-        _know_rows(terms, term)
+    states = _lexemes(terms, common)
+    for term in common:  # also the bytes before a lexeme
+        terms.row(term)
     assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
     for term in range(len(terms)):
         fingerprint(terms, term)
-    return Prelude(terms, text, plain, numbers, shortest)
+    return Prelude(terms, text, plain, numbers, shortest, SharedStates(style, states))
 
 
-def _know_rows(terms: Terms, term: int) -> None:
-    """Make the rows of the states that the first bytes of a lexeme lead to."""
-    layer, known = [term], {term}
-    for _ in range(ROW_DEPTH):
-        found = [state for at in layer for _, state in terms.row(at) if state not in known]
-        layer = list(dict.fromkeys(found))
-        known.update(layer)
-        if len(known) > MOST_ROWS:
-            return
+def _lexemes(terms: Terms, common: list[int]) -> tuple[int, ...]:
+    """Return the lexemes that some terms begin with, and all that they lead to; their rows are made.
+
+    Those with more states than `MOST_STATES` are left out.
+    """
+    found: dict[int, None] = {terms.EPSILON: None}
+    for term in common:
+        for part in _parts(terms, term):
+            states = {part: None}
+            queue = [part]
+            for state in queue:
+                new = [after for _, after in terms.row(state) if after not in states]
+                states.update(dict.fromkeys(new))
+                queue.extend(dict.fromkeys(new))
+                if len(states) > MOST_STATES:
+                    break
+            else:
+                found.update(states)
+    return tuple(found)
+
+
+def _parts(terms: Terms, term: int) -> list[int]:
+    """Return the lexemes that a term is a row of."""
+    found = []
+    while terms.nodes[term][0] == Kind.CONCAT:
+        _, head, term = terms.nodes[term]
+        found.append(head)
+    return [part for part in (*found, term) if terms.nodes[part][0] == Kind.LEXEME]
