@@ -9,6 +9,8 @@ shared work once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .grammar import Grammar
 from .parts import Alternatives, Branch, Counted, Texts
 from .terms.arena import Kind
@@ -38,6 +40,7 @@ class Automaton:
         self._counters = Counters(self.terms)
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
+        self._unread: dict[int, Callable[[], Texts]] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
 
@@ -52,14 +55,30 @@ class Automaton:
         return state
 
     def _term(self, state: int) -> int:
-        """Return the term of a state; while a counter counts, it is made when it is asked for."""
+        """Return the term of a state; of counters and of texts it is made when it is asked for."""
         term = self._terms_of[state]
         if term == UNMADE:
             bounded = self._counts[state]
-            assert bounded is not None
-            term = self._terms_of[state] = self._counters.term(*bounded)
+            if bounded is None:
+                term = self._any_text(self._unread[state]())
+            else:
+                term = self._counters.term(*bounded)
+            self._terms_of[state] = term
             self._states.setdefault(term, state)
         return term
+
+    def _any_text(self, texts: Texts) -> int:
+        """Return the term of some texts and what follows each of them."""
+        pairs = zip(texts.texts, texts.tails, strict=True)
+        return self.terms.union([self._behind(text, tail) for text, tail in pairs])
+
+    def unread(self, texts: Callable[[], Texts]) -> int:
+        """Return a new state of nothing but texts, which are told when they are asked for."""
+        state = len(self._terms_of)
+        self._terms_of.append(UNMADE)
+        self._counts[state] = None
+        self._unread[state] = texts
+        return state
 
     def _counter(self, state: int) -> Bounded | None:
         """Return the counter that a state begins with."""
@@ -174,7 +193,9 @@ class Automaton:
         """Take a state apart: unions, and the heads of concatenations, until lexemes show."""
         found = self._alternatives.get(state)
         if found is None:
-            found = self._alternatives[state] = self._split(state)
+            unread = self._unread.get(state)
+            found = self._split(state) if unread is None else Alternatives((), unread(), None)
+            self._alternatives[state] = found
         return found
 
     def plain(self, state: int) -> int | None:
@@ -359,12 +380,16 @@ class Automaton:
         Counters that no such text exhausts are cut to what it can reach, so that the states of a
         long list or string become one.
         """
+        if state in self._unread:
+            return state
         bounded = self._counter(state)
         if bounded is not None:
             counter, low, high = bounded
             reached = None if high is None or high > horizon else high
             return self._with_bounds((counter, min(low, horizon + 1), reached))
         term = self._term(state)
+        if not self.terms.counts(term):
+            return state
         found = self._folded.get((term, horizon))
         if found is None:
             found = self._state(self._folds.of(term, horizon))
@@ -373,7 +398,8 @@ class Automaton:
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
-        return self.terms.nodes[self._term(state)][0] == Kind.LEXEME
+        unread = state in self._unread
+        return not unread and self.terms.nodes[self._term(state)][0] == Kind.LEXEME
 
     def counted(self, state: int) -> Counted | None:
         """Return the counter that a state begins with; None without one, or without bounds.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bitmask import Bitmask
+from .kernels import pack
 
 Ints = npt.NDArray[np.int32]
 
@@ -25,10 +26,11 @@ class Sparse:
     @classmethod
     def of(cls, mask: Bitmask) -> Sparse:
         """Return a mask in its smaller form; it may be the array itself."""
-        words = mask.nonzero()[0]
-        if 2 * len(words) > len(mask):
+        words, bits = np.empty((2, len(mask) // 2), np.int32)
+        found = pack(mask, words, bits)
+        if found < 0:
             return cls(None, mask)
-        return cls(words.astype(np.int32), mask[words])
+        return cls(words[:found].copy(), bits[:found].copy())
 
     def add_to(self, mask: Bitmask) -> None:
         """Allow in `mask` what this one allows."""

@@ -373,3 +373,19 @@ def count(
         stack[above + 1, 0], stack[above + 1, 1] = state, met
         i += 1
     return left
+
+
+@njit(cache=True, nogil=True)
+def pack(mask: Any, words: Any, bits: Any) -> int:
+    """Write the words of a mask that have bits: mask (n,), words and bits (k,), all int32.
+
+    Returns how many there are, -1 if they are more than k. Cost: one pass over the mask.
+    """
+    found = 0
+    for i in range(mask.shape[0]):
+        if mask[i] != 0:
+            if found == words.shape[0]:
+                return -1
+            words[found], bits[found] = i, mask[i]
+            found += 1
+    return found

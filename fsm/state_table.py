@@ -6,8 +6,9 @@ comes behind it, and fixed texts with the states behind them. Captures stay with
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class StateTable:
         self._row_count = self._branch_count = self._text_count = self._byte_count = 0
         self._judged = len(known.states)
         self._wide: dict[int, bool] = {}
+        self._within: dict[tuple[int, int], int] = {}
 
     def know(self, state: int) -> None:
         """Take one state apart or fill its row, unless that was done before."""
@@ -64,10 +66,8 @@ class StateTable:
         first_branch, last_branch = self._append_branches(branches)
         first_text, last_text = self._append_texts(parts.texts)
         self.cover()
-        self.states[state, FIRST_BRANCH:] = (
-            *(first_branch, last_branch, first_text, last_text),
-            bool(captures),
-        )
+        facts = (first_branch, last_branch, first_text, last_text, bool(captures))
+        self.states[state, FIRST_BRANCH:] = facts
         for head, _, wide in branches:
             if not wide:
                 self.know(head)
@@ -80,25 +80,53 @@ class StateTable:
 
     def _append_branches(self, branches: list[tuple[int, int, int]]) -> tuple[int, int]:
         first, last = self._branch_count, self._branch_count + len(branches)
-        if branches:
-            self.branches = _with_room(self.branches, last)
-            self.branches[first:last] = branches
-            self._branch_count = last
+        self.branches = _with_room(self.branches, last)
+        for at, branch in enumerate(branches, first):
+            self.branches[at] = branch
+        self._branch_count = last
         return first, last
 
     def _append_texts(self, texts: Texts | None) -> tuple[int, int]:
-        first = last = self._text_count
-        if texts is not None:
-            last += len(texts.texts)
-            self.texts = _with_room(self.texts, last)
-            ends = np.cumsum([self._byte_count, *map(len, texts.texts)], dtype=np.int32)
-            self.texts[first:last, 0], self.texts[first:last, 1] = ends[:-1], ends[1:]
-            self.texts[first:last, 2] = texts.tails
-            self.text_bytes = _with_room(self.text_bytes, int(ends[-1]))
-            spelled = np.frombuffer(b"".join(texts.texts), np.uint8)
-            self.text_bytes[self._byte_count : ends[-1]] = spelled
-            self._text_count, self._byte_count = last, int(ends[-1])
+        first = self._text_count
+        if texts is None:
+            return first, first
+        begin = self._byte_count
+        rows = array("i")
+        for text, tail in zip(texts.texts, texts.tails, strict=True):
+            rows.extend((begin, begin + len(text), tail))
+            begin += len(text)
+        self.text_bytes = _with_room(self.text_bytes, begin)
+        memoryview(self.text_bytes)[self._byte_count : begin] = b"".join(texts.texts)
+        self._byte_count = begin
+        return self._append_text_rows(np.frombuffer(rows, np.int32).reshape(-1, 3))
+
+    def _append_text_rows(self, rows: npt.NDArray[np.int32]) -> tuple[int, int]:
+        first, last = self._text_count, self._text_count + len(rows)
+        self.texts = _with_room(self.texts, last)
+        self.texts[first:last] = rows
+        self._text_count = last
         return first, last
+
+    def within_texts(self, low: int, high: int, place: int) -> int:
+        """Return the state in which the first bytes of some texts were read, and nothing else.
+
+        It shares their bytes, and its term is only made if somebody asks for it.
+        """
+        key = int(self.texts[low, 0]) + place, high - low
+        state = self._within.get(key)
+        if state is None:
+            rows = self.texts[low:high].copy()
+            rows[:, 0] += place
+            state = self._within[key] = self.automaton.unread(partial(self._unread, rows))
+            self.cover()
+            branch = self._branch_count
+            self.states[state, FIRST_BRANCH:] = (branch, branch, *self._append_text_rows(rows), 0)
+        return state
+
+    def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:
+        """Return what is left of some texts, and the states behind them."""
+        left = (self.text_bytes[begin:end].tobytes() for begin, end, _ in rows.tolist())
+        return Texts(tuple(left), tuple(rows[:, 2].tolist()))
 
     def fill_row(self, state: int) -> None:
         """Compute the row of a state, also of one that was taken apart; it then goes first."""

@@ -116,9 +116,11 @@ class Walker:
         count = follow(*arrays, token, state, self._parts, self._later_parts)
         if count < 0:
             return None
-        if count == 1 and self._parts[0, 0] >= 0 and self._parts[0, 1] == NOTHING:
-            return int(self._parts[0, 0])
-        return self._joined(self._parts[:count].tolist())
+        parts = self._parts[:count].tolist()
+        if count == 1 and parts[0][1] == NOTHING:
+            state, _, low, high, place = parts[0]
+            return table.within_texts(low, high, place) if state == UNKNOWN else state
+        return self._joined(parts)
 
     def _joined(self, parts: list[list[int]]) -> int:
         """Return the state of some parts, each a state or the rests of texts, and what follows."""

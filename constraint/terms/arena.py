@@ -96,6 +96,7 @@ class TermArena:
         self._nullable: list[bool] = []
         self._certain: list[bool] = []
         self.has_captures = False
+        self._counts: list[bool] = []
         self._captures: list[int] = []  # how many captures inside each other a term begins with
         self._intern((Kind.EMPTY,), nullable=False)
         self._intern((Kind.EPSILON,), nullable=True)
@@ -109,12 +110,19 @@ class TermArena:
         self._nullable = other._nullable.copy()
         self._certain = other._certain.copy()
         self._captures = other._captures.copy()
+        self._counts = other._counts.copy()
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     def _intern(
-        self, node: tuple[Any, ...], *, nullable: bool, certain: bool = True, captures: int = 0
+        self,
+        node: tuple[Any, ...],
+        *,
+        nullable: bool,
+        certain: bool = True,
+        captures: int = 0,
+        counts: bool = False,
     ) -> int:
         found = self._ids.get(node)
         if found is None:
@@ -124,6 +132,7 @@ class TermArena:
             self._nullable.append(nullable)
             self._certain.append(certain)
             self._captures.append(captures)
+            self._counts.append(counts)
         return found
 
     def nullable(self, term: int) -> bool:
@@ -133,6 +142,10 @@ class TermArena:
     def certain(self, term: int) -> bool:
         """Return whether a look at the term decides emptiness: only `EMPTY` itself is empty."""
         return self._certain[term]
+
+    def counts(self, term: int) -> bool:
+        """Return whether a counter that counts may be in a term; references are not looked into."""
+        return self._counts[term]
 
     def byte_set(self, mask: int) -> int:
         """Return the one-byte texts whose byte `b` has bit `b` set in `mask`."""
@@ -148,8 +161,8 @@ class TermArena:
 
     def concat(self, *parts: int) -> int:
         """Return the texts made of one text of each part, in order."""
-        *heads, tail = parts or (self.EPSILON,)
-        for part in reversed(heads):
+        tail = self.EPSILON
+        for part in parts[::-1]:
             tail = self._concat2(part, tail)
         return tail
 
@@ -158,7 +171,7 @@ class TermArena:
             return head
         if self.nodes[head][0] != Kind.CONCAT:
             return self._prepend(head, tail)
-        spine = []
+        spine: list[int] = []
         while self.nodes[head][0] == Kind.CONCAT:
             spine.append(self.nodes[head][1])
             head = self.nodes[head][2]
@@ -184,6 +197,7 @@ class TermArena:
             nullable=self._nullable[head] and self._nullable[tail],
             certain=self._certain[head] and self._certain[tail],
             captures=self._captures[head],
+            counts=self._counts[head] or self._counts[tail],
         )
 
     def _joined(self, head: int, tail: int) -> int | None:
@@ -218,6 +232,7 @@ class TermArena:
             (Kind.REPEAT, inner, low, high),
             nullable=low == 0,
             certain=self._certain[inner] or low == 0,
+            counts=low > 1 or high is not None,
         )
 
     def union(self, parts: Iterable[int]) -> int:
@@ -239,9 +254,10 @@ class TermArena:
             nullable=any(self._nullable[m] for m in members),
             certain=any(self._certain[m] for m in members),
             captures=max(self._captures[m] for m in members),
+            counts=any(self._counts[m] for m in members),
         )
 
-    def _flat_members(self, parts: Iterable[int], kind: Kind) -> tuple[set[int], int]:
+    def _flat_members(self, parts: Iterable[int], kind: int) -> tuple[set[int], int]:
         """Return the parts with nested nodes of `kind` opened; one-byte sets come as one mask."""
         members: set[int] = set()
         mask = 0
@@ -307,6 +323,7 @@ class TermArena:
             (Kind.INTERSECT, tuple(sorted(members))),
             nullable=all(self._nullable[m] for m in members),
             certain=False,
+            counts=any(self._counts[m] for m in members),
         )
 
     def _is_complement(self, term: int) -> bool:
@@ -329,7 +346,10 @@ class TermArena:
         if inner in (self.EMPTY, self.EPSILON):
             return inner
         return self._intern(
-            (Kind.LEXEME, inner), nullable=self._nullable[inner], certain=self._certain[inner]
+            (Kind.LEXEME, inner),
+            nullable=self._nullable[inner],
+            certain=self._certain[inner],
+            counts=self._counts[inner],
         )
 
     def reference(

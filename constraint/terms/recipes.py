@@ -29,6 +29,7 @@ class Step(NamedTuple):
     node: tuple[Any, ...]
     nullable: bool
     certain: bool
+    counts: bool
     empty: bool | None
 
 
@@ -111,6 +112,7 @@ def _written(terms: Terms, root: int) -> tuple[Step, ...] | None:
             _with_parts(terms.nodes[term], place.__getitem__),
             terms.nullable(term),
             terms.certain(term),
+            terms.counts(term),
             terms.known_empty(term),
         )
         for term in order
@@ -132,7 +134,10 @@ def _with_parts(node: tuple[Any, ...], number: Callable[[int], int]) -> tuple[An
 def _follow(terms: Terms, recipe: Recipe) -> int:
     terms.spend(int(recipe.fuel))
     made: list[int] = []
-    for node, nullable, certain, empty in recipe.steps:
+    for node, *known in recipe.steps:
+        nullable, certain, counts, empty = known
         node = _with_parts(node, made.__getitem__)
-        made.append(terms.made(node, nullable=nullable, certain=certain, empty=empty))
+        made.append(
+            terms.made(node, nullable=nullable, certain=certain, counts=counts, empty=empty)
+        )
     return made[-1]

@@ -68,10 +68,16 @@ class Terms(TermArena):
         return other
 
     def made(
-        self, node: tuple[Any, ...], *, nullable: bool, certain: bool, empty: bool | None
+        self,
+        node: tuple[Any, ...],
+        *,
+        nullable: bool,
+        certain: bool,
+        counts: bool,
+        empty: bool | None,
     ) -> int:
         """Return the term of a node out of another arena, with what was known of it there."""
-        term = self._intern(node, nullable=nullable, certain=certain)
+        term = self._intern(node, nullable=nullable, certain=certain, counts=counts)
         if certain:
             self._certain[term] = True
         if empty is not None:
