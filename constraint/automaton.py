@@ -14,7 +14,7 @@ from collections.abc import Callable
 from .grammar import Grammar
 from .parts import Alternatives, Branch, Counted, Texts
 from .terms.arena import Kind
-from .terms.counters import Bounded, Counters
+from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
 from .terms.folding import Folds
 
@@ -134,17 +134,17 @@ class Automaton:
         """Return the term of a text and then what a state stands for."""
         return self.terms.concat(self.terms.literal(text), self._term(tail))
 
-    def counted_down(self, state: int, text: bytes) -> int | None:
-        """Return the state behind a text that only counts, None if it does more."""
-        bounded = self._counter(state)
-        if bounded is None:
-            return None
-        counter, low, high = bounded
-        met = self._counters.count(counter, text)
-        if met is None or (high is not None and met >= high):
-            return None
-        left = None if high is None else high - met
-        return self._with_bounds((counter, max(low - met, 0), left))
+    def bounded(self, state: int) -> Bounded | None:
+        """Return the counter that a state begins with, and its bounds; None without one."""
+        return self._counter(state)
+
+    def with_bounds(self, counter: Counter, low: int, high: int | None) -> int:
+        """Return the state of a counter with some bounds."""
+        return self._with_bounds((counter, low, high))
+
+    def count(self, counter: Counter, text: bytes) -> int | None:
+        """Return of how many parts of a counter a text is a row, None if it is none."""
+        return self._counters.count(counter, text)
 
     def walk(self, state: int, text: bytes) -> int:
         """Return the state behind some bytes, `DEAD` if they leave the language.

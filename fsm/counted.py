@@ -66,5 +66,6 @@ class CountedTokens:
             else:
                 found = empty_mask(self._size)
                 allow(found, self._ids[:cut])
+            found.flags.writeable = False
             self._masks[high] = found
         return found

@@ -66,20 +66,17 @@ class MaskBuilder:
         return self._own.held_bytes + self._captures.held_bytes + self._table.held_bytes
 
     def build(self, state: int) -> Bitmask:
-        """Return the mask of a state, EOS left out: (words,) int32."""
-        mask = empty_mask(self.size)
+        """Return the mask of a state, EOS left out: (words,) int32; read-only if it is shared."""
         whole = self._whole(state)
-        if whole is None:
-            self.add(AT_ROOT, state, mask)
-        else:
-            mask |= whole
+        if whole is not None:
+            return whole
+        mask = empty_mask(self.size)
+        self.add(AT_ROOT, state, mask)
         return mask
 
     def advance(self, state: int, token: bytes) -> int:
         """Return the state behind a token, `DEAD` if there is none; cheap where a mask was made."""
-        found = self.automaton.counted_down(state, token)
-        if found is None:
-            found = self.walker.follow(state, token)
+        found = self.walker.follow(state, token)
         return self.automaton.walk(state, token) if found is None else found
 
     def add(self, nodes: Ints, state: int, mask: Bitmask) -> None:
@@ -182,19 +179,22 @@ class MaskBuilder:
 
     def _whole(self, state: int) -> Bitmask | None:
         """Return what a wide lexeme or counter allows that has nothing behind it."""
-        if self.automaton.is_lexeme(state) and self._table.is_wide(state):
-            mask = empty_mask(self.size)
-            self.head(state, ROOT).mask.add_to(mask)
-            return mask
+        lexeme = self.automaton.is_lexeme(state)
+        if not lexeme and self.automaton.counted(state) is None:
+            return None
+        if not self._table.is_wide(state):
+            return None
         counted = self.automaton.counted(state)
-        if counted is None or not self._table.is_wide(state):
+        if counted is not None and self.automaton.fingerprint(counted.base) is not None:
+            tokens = self._counted(counted, ROOT)
+            if counted.low == 0 and counted.high is not None:
+                return tokens.at_most(counted.high)
+            return tokens.within(counted.low, counted.high)[0]
+        if not lexeme:  # it would be walked for this alone
             return None
-        if self.automaton.fingerprint(counted.base) is None:  # it would be walked for this alone
-            return None
-        tokens = self._counted(counted, ROOT)
-        if counted.low == 0 and counted.high is not None:
-            return tokens.at_most(counted.high)
-        return tokens.within(counted.low, counted.high)[0]
+        mask = empty_mask(self.size)
+        self.head(state, ROOT).mask.add_to(mask)
+        return mask
 
     def _counted(self, counted: Counted, node: int) -> CountedTokens:
         """Return the tokens of a counter without bounds, walked once for each vocabulary."""

@@ -18,6 +18,7 @@ from ..constraint.grammar import Grammar
 from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
 from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
+from .counting import FIRST, Counting
 from .head_masks import Sparse
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import ENTRY_BYTES, MaskBuilder
@@ -51,8 +52,10 @@ class TokenFSM:
         with grammar.lock:
             self._automaton = Automaton(grammar)
             self._builder = MaskBuilder(self._automaton, vocabulary)
-        self._plans = Plans(vocabulary, self._automaton.shortest_completion, self.advance)
-        self.start = self._automaton.start
+            horizon = vocabulary.trie.max_depth
+            self._counting = Counting(self._automaton, vocabulary.token_bytes, horizon)
+        self._plans = Plans(vocabulary, self.shortest_completion, self.advance)
+        self.start = self._counting.enter(self._automaton.start)
         self.finished = self._automaton.finished
         with grammar.lock, grammar.terms.limited(FIRST_FUEL, "steps for its first mask"):
             first = self.token_mask(self.start)
@@ -76,6 +79,8 @@ class TokenFSM:
         Shapes: (ceil(vocabulary / 32),) int32; bit `i % 32` of word `i // 32` is token `i`.
         Cost: a walk over the live part of the trie the first time, a look-up later.
         """
+        if state >= FIRST:
+            state = self._counting.folded(state)
         mask = self._masks[state]
         if mask is None:
             with self.grammar.lock:
@@ -97,6 +102,7 @@ class TokenFSM:
         with self.grammar.lock:
             mask = self._builder.build(state)
             if self._automaton.is_accepting(state):
+                mask = mask if mask.flags.writeable else mask.copy()
                 allow(mask, self._eos)
         sparse = Sparse.of(mask)
         if sparse.words is not None:
@@ -128,36 +134,46 @@ class TokenFSM:
         Raises TokenRejectedError if the mask of `state` forbids the token.
         Cost: one step a byte the first time, a look-up later.
         """
+        if state >= FIRST:
+            counted = self._counting.advance(state, token_id)
+            if counted is not None:
+                return counted
         found = self._next[state, token_id]
         if found is None:
             found = self._next.put((state, token_id), self._advance(state, token_id), ENTRY_BYTES)
         return found
 
-    def _advance(self, state: int, token_id: int) -> int:
+    def _plain(self, state: int) -> int:
+        """Return the automaton's number of a state; called under the grammar's lock."""
+        return self._counting.plain(state) if state >= FIRST else state
+
+    def _advance(self, given: int, token_id: int) -> int:
         with self.grammar.lock:
+            state = self._plain(given)
             if token_id in self._eos and self._automaton.is_accepting(state):
                 return self.finished
             known = 0 <= token_id < self.vocabulary.size
             text = self.vocabulary.token_bytes[token_id] if known else None
             after = self._builder.advance(state, text) if text else DEAD
-        if after == DEAD:
-            raise TokenRejectedError(token_id, state)
-        return after
+            if after == DEAD:
+                raise TokenRejectedError(token_id, given)
+            return self._counting.enter(after)
 
     def advance_bytes(self, state: int, text: bytes) -> int | None:
         """Return the state after some bytes, None if they leave the language."""
         with self.grammar.lock:
-            after = self._automaton.walk(state, text)
-        return None if after == DEAD else after
+            after = self._automaton.walk(self._plain(state), text)
+            return None if after == DEAD else self._counting.enter(after)
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in `state`."""
         with self.grammar.lock:
-            return self._automaton.is_accepting(state)
+            return self._automaton.is_accepting(self._plain(state))
 
     def is_complete(self, state: int) -> bool:
         """Return whether the text may end in `state` and nothing can follow."""
         with self.grammar.lock:
+            state = self._plain(state)
             return self._automaton.is_accepting(state) and not self._automaton.row(state)
 
     def forced_bytes(self, state: int) -> bytes:
@@ -167,6 +183,7 @@ class TokenFSM:
         """
         forced = bytearray()
         with self.grammar.lock:
+            state = self._plain(state)
             while len(forced) < MOST_FORCED_BYTES:
                 byte = self._automaton.forced_byte(state)
                 if byte is None:
@@ -181,12 +198,12 @@ class TokenFSM:
         Raises GrammarTooLargeError if that is longer than 16 MiB.
         """
         with self.grammar.lock:
-            return self._automaton.shortest_completion(state)
+            return self._automaton.shortest_completion(self._plain(state))
 
     def min_bytes(self, state: int) -> int:
         """Return the length of `shortest_completion`, without writing it."""
         with self.grammar.lock:
-            return self._automaton.min_bytes(state)
+            return self._automaton.min_bytes(self._plain(state))
 
     def min_tokens(self, state: int) -> int:
         """Return how many tokens, EOS not counted, lead from `state` to where the text may end.
@@ -228,7 +245,7 @@ class TokenFSM:
         with self.grammar.lock:
             allowed = allowed_ids(self.token_mask(state), self.vocabulary.size)
             text = allowed[~np.isin(allowed, list(self._eos))]
-            groups = TokenGroups(self._builder.walker).of(state, text)
+            groups = TokenGroups(self._builder.walker).of(self._plain(state), text)
         for group in groups:
             if self.fits(state, int(group[0]), budget):
                 allow(kept, group.tolist())

@@ -53,19 +53,20 @@ class PlainText:
 
 def both(terms: Terms, character: int, first: int, second: int) -> int:
     """Return the strings in both languages; lengths, in characters, become one pair of bounds."""
-    members, low, high = set[int](), 0, None
+    members, lengths = set[int](), False
+    low, high = 0, None
     for language in (first, second):
         node = terms.nodes[language]
         for member in node[1] if node[0] == Kind.INTERSECT else (language,):
             node = terms.nodes[member]
             if node[0] == Kind.REPEAT and node[1] == character:
-                low = max(low, node[2])
+                lengths, low = True, max(low, node[2])
                 high = node[3] if high is None else min(high, high if node[3] is None else node[3])
             else:
                 members.add(member)
     if high is not None and high < low:
         return terms.EMPTY
-    if not members or (low, high) != (0, None):
+    if lengths:  # also of any length: complements are only in it cut to whole characters
         members.add(terms.repeat(character, low, high))
     return terms.intersect(members)
 
