@@ -142,6 +142,11 @@ class Automaton:
         """Return the state of a counter with some bounds."""
         return self._with_bounds((counter, low, high))
 
+    def starts(self, state: int) -> int:
+        """Return the bytes with which a lexeme begins, as 256 bits; of a counter: its parts."""
+        bounded = self._counter(state)
+        return self._counters.starts(self._term(state) if bounded is None else bounded[0].inner)
+
     def count(self, counter: Counter, text: bytes) -> int | None:
         """Return of how many parts of a counter a text is a row, None if it is none."""
         return self._counters.count(counter, text)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from .kernels import set_tokens
+
 Bitmask = npt.NDArray[np.int32]
 
 
@@ -20,21 +22,20 @@ def empty_mask(size: int) -> Bitmask:
     return np.zeros(words_for(size), np.int32)
 
 
-def _positions(token_ids: Iterable[int]) -> tuple[npt.NDArray[np.int64], Bitmask]:
-    ids = np.array(token_ids if isinstance(token_ids, np.ndarray) else list(token_ids), np.int64)
-    return ids >> 5, (np.uint32(1) << (ids & 31).astype(np.uint32)).view(np.int32)
+def _ids(token_ids: Iterable[int]) -> Bitmask:
+    if isinstance(token_ids, np.ndarray):
+        return token_ids.astype(np.int32, copy=False)
+    return np.fromiter(token_ids, np.int32)
 
 
 def allow(mask: Bitmask, token_ids: Iterable[int]) -> None:
     """Set the bits of some tokens in place."""
-    words, bits = _positions(token_ids)
-    np.bitwise_or.at(mask, words, bits)
+    set_tokens(mask, _ids(token_ids), True)
 
 
 def forbid(mask: Bitmask, token_ids: Iterable[int]) -> None:
     """Clear the bits of some tokens in place."""
-    words, bits = _positions(token_ids)
-    np.bitwise_and.at(mask, words, ~bits)
+    set_tokens(mask, _ids(token_ids), False)
 
 
 def is_allowed(mask: Bitmask, token_id: int) -> bool:

@@ -24,8 +24,8 @@ class CountedTokens:
     def __init__(self, trie: VocabularyTrie, counts: Ints, exits: Ints, exit_counts: Ints) -> None:
         """`counts` has -1 for tokens that are not allowed: (vocabulary,)."""
         self._trie = trie
-        order = np.argsort(counts, kind="stable").astype(np.int32)
-        self._ids = order[counts[order] >= 0]
+        allowed = np.flatnonzero(counts >= 0).astype(np.int32)
+        self._ids = allowed[np.argsort(counts[allowed], kind="stable")]
         self._counts = counts[self._ids]
         self._size = len(counts)
         self._exits, self._exit_counts = exits, exit_counts

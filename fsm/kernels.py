@@ -389,3 +389,15 @@ def pack(mask: Any, words: Any, bits: Any) -> int:
             words[found], bits[found] = i, mask[i]
             found += 1
     return found
+
+
+@njit(cache=True, nogil=True)
+def set_tokens(mask: Any, token_ids: Any, allowed: bool) -> None:
+    """Set or clear the bits of some tokens: mask (words,) int32, token_ids (k,) int32."""
+    for at in range(token_ids.shape[0]):
+        token = token_ids[at]
+        bit = np.int32(1) << np.int32(token & 31)
+        if allowed:
+            mask[token >> 5] |= bit
+        else:
+            mask[token >> 5] &= ~bit

@@ -33,6 +33,7 @@ Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
 SHARED_BYTES = 64 << 20  # of each kind that grammars over one vocabulary share
 ENTRY_BYTES = 256  # of a key and its place in a table
+FEW_PARTS = 8  # of a counter; more are counted once for all bounds
 Name = tuple[bytes, int]  # a fingerprint and a node
 
 
@@ -179,12 +180,12 @@ class MaskBuilder:
 
     def _whole(self, state: int) -> Bitmask | None:
         """Return what a wide lexeme or counter allows that has nothing behind it."""
-        lexeme = self.automaton.is_lexeme(state)
-        if not lexeme and self.automaton.counted(state) is None:
+        lexeme, counted = self.automaton.is_lexeme(state), self.automaton.counted(state)
+        if counted is None and not lexeme:
             return None
-        if not self._table.is_wide(state):
+        many = counted is not None and self._is_long(counted)
+        if not many and not self._table.is_wide(state):
             return None
-        counted = self.automaton.counted(state)
         if counted is not None and self.automaton.fingerprint(counted.base) is not None:
             tokens = self._counted(counted, ROOT)
             if counted.low == 0 and counted.high is not None:
@@ -195,6 +196,10 @@ class MaskBuilder:
         mask = empty_mask(self.size)
         self.head(state, ROOT).mask.add_to(mask)
         return mask
+
+    def _is_long(self, counted: Counted) -> bool:
+        """Return whether a walk would need many rows, one for each part that is left."""
+        return counted.high is not None and FEW_PARTS < counted.high <= self.trie.max_depth
 
     def _counted(self, counted: Counted, node: int) -> CountedTokens:
         """Return the tokens of a counter without bounds, walked once for each vocabulary."""

@@ -154,7 +154,7 @@ class StateTable:
         """Return whether a lexeme begins with so many bytes that a walk of it is long."""
         found = self._wide.get(head)
         if found is None:
-            starts = sum(mask for mask, _ in self.automaton.row(head))
+            starts = self.automaton.starts(head)
             found = self._wide[head] = starts.bit_count() >= WIDE_BYTES
         return found
 

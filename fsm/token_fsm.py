@@ -45,6 +45,7 @@ class TokenFSM:
         self.grammar = grammar
         self.vocabulary = vocabulary
         self._eos = frozenset(vocabulary.eos_token_ids)
+        self._eos_ids = np.array(sorted(self._eos), np.int32)
         self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES)
         self._sparse: Recent[int, Sparse] = Recent(MASK_BYTES // 4)
         self._narrow: Recent[int, tuple[Bitmask | None]] = Recent(MASK_BYTES // 4)
@@ -103,7 +104,7 @@ class TokenFSM:
             mask = self._builder.build(state)
             if self._automaton.is_accepting(state):
                 mask = mask if mask.flags.writeable else mask.copy()
-                allow(mask, self._eos)
+                allow(mask, self._eos_ids)
         sparse = Sparse.of(mask)
         if sparse.words is not None:
             self._sparse.put(state, sparse, sparse.held_bytes + ENTRY_BYTES)
@@ -253,7 +254,7 @@ class TokenFSM:
         if planned.tokens:
             allow(kept, [planned.token_id])
         if self.is_accepting(state):
-            allow(kept, self._eos)
+            allow(kept, self._eos_ids)
         return kept
 
     def logits_processor(self) -> GrammarLogitsProcessor:

@@ -34,6 +34,7 @@ class Counters:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self._codes: dict[int, bool] = {}
+        self._starts: dict[int, int] = {}
         self._met: dict[tuple[int, int, bytes], int | None] = {}
 
     def of(self, term: int) -> Bounded | None:
@@ -70,7 +71,10 @@ class Counters:
 
     def starts(self, term: int) -> int:
         """Return the bytes with which a term begins, as 256 bits."""
-        return sum(mask for mask, _ in self.terms.row(term))
+        found = self._starts.get(term)
+        if found is None:
+            found = self._starts[term] = sum(mask for mask, _ in self.terms.row(term))
+        return found
 
     def count(self, counter: Counter, text: bytes) -> int | None:
         """Return of how many `inner` a text is a row; None if it is none, or one is not whole.
