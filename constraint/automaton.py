@@ -40,6 +40,7 @@ class Automaton:
         self._counters = Counters(self.terms)
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
+        self._bases: dict[Counter, int] = {}
         self._unread: dict[int, Callable[[], Texts]] = {}
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
@@ -403,6 +404,9 @@ class Automaton:
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
+        bounded = self._counts.get(state)
+        if bounded is not None:
+            return bounded[0].lexeme and bounded[0].tail == self.terms.EPSILON
         unread = state in self._unread
         return not unread and self.terms.nodes[self._term(state)][0] == Kind.LEXEME
 
@@ -415,14 +419,17 @@ class Automaton:
         bounded = self._counter(state)
         if bounded is None or bounded[0].tail != terms.EPSILON:
             return None
-        (inner, rest, _, _), low, high = bounded
-        low = 0 if rest == terms.EPSILON else low
-        if low and any(after != terms.EPSILON for _, after in terms.row(rest)):
+        counter, low, high = bounded
+        low = 0 if counter.rest == terms.EPSILON else low
+        if low and any(after != terms.EPSILON for _, after in terms.row(counter.rest)):
             return None  # too few would show at the end of the rest only, not where it begins
         if (low, high) == (0, None):
             return None
-        base = terms.lexeme(terms.concat(terms.repeat(inner, 0, None), rest))
-        return Counted(self._state(base), low, high, self._counters.starts(inner))
+        base = self._bases.get(counter)
+        if base is None:
+            inner = terms.concat(terms.repeat(counter.inner, 0, None), counter.rest)
+            base = self._bases[counter] = self._state(terms.lexeme(inner))
+        return Counted(base, low, high, self._counters.starts(counter.inner))
 
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.

@@ -35,6 +35,9 @@ class Counters:
         self.terms = terms
         self._codes: dict[int, bool] = {}
         self._starts: dict[int, int] = {}
+        self._between: dict[
+            tuple[int, int], tuple[int, dict[tuple[int, int], tuple[int, int]]]
+        ] = {}
         self._met: dict[tuple[int, int, bytes], int | None] = {}
 
     def of(self, term: int) -> Bounded | None:
@@ -87,16 +90,29 @@ class Counters:
         return self._met[key]
 
     def _counted(self, counter: Counter, text: bytes) -> int | None:
-        terms, met = self.terms, 0
-        again = terms.concat(terms.repeat(counter.inner, 0, None), counter.rest)
-        starts, at = self.starts(counter.inner), again
+        again, steps = self._again(counter.inner, counter.rest)
+        at, met = again, 0
         for byte in text:
-            if at == again:
-                if not starts >> byte & 1:
-                    return None
-                met += 1
-            at = terms.step(at, byte)
+            step = steps.get((at, byte))
+            if step is None:
+                step = steps[at, byte] = self._step(counter.inner, at, byte, at == again)
+            at, begun = step
+            met += begun
         return met if at == again else None
+
+    def _again(self, inner: int, rest: int) -> tuple[int, dict[tuple[int, int], tuple[int, int]]]:
+        """Return the term between two parts, and the steps from there that are known."""
+        found = self._between.get((inner, rest))
+        if found is None:
+            again = self.terms.concat(self.terms.repeat(inner, 0, None), rest)
+            found = self._between[inner, rest] = again, {}
+        return found
+
+    def _step(self, inner: int, at: int, byte: int, between: bool) -> tuple[int, int]:
+        """Return the term behind a byte, and whether a part begins; `EMPTY` if none may."""
+        if between and not self.starts(inner) >> byte & 1:
+            return self.terms.EMPTY, 0
+        return self.terms.step(at, byte), int(between)
 
     def _is_code(self, inner: int) -> bool:
         """Return whether no text of a term begins another one; False if it has many states."""
