@@ -270,7 +270,8 @@ class Automaton:
             if len(plain) == 1 and not texts:
                 rest = plain[0]
             return Alternatives((), None, self._state(rest))
-        alive = sorted((t, tail) for t, tail in texts if not terms.is_empty(tail))
+        certain, is_empty = terms.certain, terms.is_empty
+        alive = sorted((t, tail) for t, tail in texts if certain(tail) or not is_empty(tail))
         found = None
         if alive:
             spelled, tails = zip(*alive, strict=True)

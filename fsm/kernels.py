@@ -47,7 +47,7 @@ def explore(
     texts: Any,
     text_bytes: Any,
     work: Any,
-    count: int,
+    given: int,
     met: Any,
     stamp: int,
     seen: int,
@@ -56,31 +56,40 @@ def explore(
     ends: Any,
     exits: Any,
     asked: Any,
-) -> tuple[int, int, int, bool]:
-    """Do `count` items of `work` and all that follow from them; allow the tokens met alive.
+) -> tuple[int, int, int, int, bool]:
+    """Do the `given` first items of `work` and all that follow; allow the tokens met alive.
 
     Shapes, all int32 but the text: trie (nodes + 1, 4); token_ids (tokens,); shared (f, 256)
     and rows (r, 256): row i is that of `shared` up to f, then those of `rows`; states
     (s, 7); branches (b, 3): head, tail, whether the head is wide; texts (t, 3): begin and end in
-    text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the `seen` items that
-    were done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the
-    state behind each token, or empty: then states without a row are asked for; exits (e,).
+    text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the `seen` items
+    that were done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which
+    gets the state behind each token (states without a row are then asked for), or empty; exits (e,).
 
-    Returns the numbers of exits, of items asked for and of items seen, and whether a buffer was too small: then
-    all is to be done again with larger ones. Cost: one table read for each node whose parent is
+    Returns the numbers of exits, of items asked for, of those among them that ask for more than
+    what their state is, of items seen, and whether a buffer was too small: then all is to be done
+    again with larger ones. Cost: one table read for each node whose parent is
     alive; a binary search among the texts for each node that a text leads to.
     """
     first_own = shared.shape[0]
     wants_ends = ends.shape[0] > 0
     left = 0
     open_questions = 0
+    special = 0
     room = work.shape[0] - 1
     slots = met.shape[0] - 1
-    while count > 0:
-        count -= 1
-        node, state, tail = work[count, 0], work[count, 1], work[count, 2]
+    count = given  # what follows is piled up behind the given items, which stay as they are
+    begun = 0
+    while count > given or begun < given:
+        if count > given:
+            count -= 1
+            at = count
+        else:
+            at = begun
+            begun += 1
+        node, state, tail = work[at, 0], work[at, 1], work[at, 2]
         if 2 * seen > slots or open_questions + 2 >= asked.shape[0]:
-            return left, open_questions, seen, True
+            return left, open_questions, special, seen, True
         # Whether this item was done before.
         slot = np.int64(node) * 0x9E3779B1 + np.int64(state) * 0x85EBCA77
         slot = (slot + np.int64(tail) * 0xC2B2AE3D) & slots
@@ -102,14 +111,14 @@ def explore(
         if states[state, ACCEPTS]:
             if tail >= 0 or tail <= EXIT_BEHIND:
                 if count >= room:
-                    return left, open_questions, seen, True
+                    return left, open_questions, special, seen, True
                 work[count, 0] = node
                 work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
                 work[count, 2] = NOTHING if tail >= 0 else EXIT
                 count += 1
             elif tail == EXIT:
                 if left >= exits.shape[0]:
-                    return left, open_questions, seen, True
+                    return left, open_questions, special, seen, True
                 exits[left] = node
                 left += 1
         base = trie[node, DEPTH]
@@ -137,12 +146,12 @@ def explore(
                 if (leaf or row >= 0) and tail != NOTHING and states[after, ACCEPTS]:
                     if tail == EXIT:
                         if left >= exits.shape[0]:
-                            return left, open_questions, seen, True
+                            return left, open_questions, special, seen, True
                         exits[left] = i
                         left += 1
                     elif not leaf or tail <= EXIT_BEHIND:
                         if count >= room:
-                            return left, open_questions, seen, True
+                            return left, open_questions, special, seen, True
                         work[count, 0] = i
                         work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
                         work[count, 2] = NOTHING if tail >= 0 else EXIT
@@ -154,7 +163,7 @@ def explore(
                     i += 1
                 else:
                     if count >= room:
-                        return left, open_questions, seen, True
+                        return left, open_questions, special, seen, True
                     work[count, 0], work[count, 1], work[count, 2] = i, after, tail
                     count += 1
                     i = trie[i, SKIP]
@@ -164,6 +173,7 @@ def explore(
             asked[open_questions, 1] = state
             asked[open_questions, 2] = CAPTURED
             open_questions += 1
+            special += 1
         for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
             wide = branches[b, 2] and end - node > BIG
             behind = branches[b, 1]
@@ -173,7 +183,7 @@ def explore(
                 behind = EXIT_BEHIND - behind
             if wide or (tail != NOTHING and tail != EXIT and branches[b, 1] != SAME):
                 if open_questions + 2 >= asked.shape[0]:
-                    return left, open_questions, seen, True
+                    return left, open_questions, special, seen, True
                 asked[open_questions, 0] = node
                 asked[open_questions, 1] = b if wide else state
                 if not wide:
@@ -181,9 +191,10 @@ def explore(
                 else:
                     asked[open_questions, 2] = WIDE if tail == NOTHING else WIDE_EXIT
                 open_questions += 1
+                special += 1
                 continue
             if count >= room:
-                return left, open_questions, seen, True
+                return left, open_questions, special, seen, True
             work[count, 0], work[count, 1], work[count, 2] = node, branches[b, 0], behind
             count += 1
         if states[state, FIRST_TEXT] == states[state, LAST_TEXT]:
@@ -220,13 +231,13 @@ def explore(
             while low < high and texts[low, 1] - texts[low, 0] == place + 1:  # those that end here
                 if not leaf or tail == EXIT or tail <= EXIT_BEHIND:
                     if count >= room:
-                        return left, open_questions, seen, True
+                        return left, open_questions, special, seen, True
                     work[count, 0], work[count, 1], work[count, 2] = i, texts[low, 2], tail
                     count += 1
                 low += 1
             stack[level, 0], stack[level, 1] = low, high
             i = i + 1 if low < high else trie[i, SKIP]
-    return left, open_questions, seen, False
+    return left, open_questions, special, seen, False
 
 
 @njit(cache=True, nogil=True)

@@ -110,21 +110,18 @@ class MaskBuilder:
         """Do some items and what follows from them; return the exits."""
         exits, under = [], self.walker.begin()
         while len(items):
-            asked, left = self.walker.run(items, under, mask)
+            asked, left = self.walker.run_on(items, under, mask)
             exits.append(left)
-            items = self._answered(asked, mask) if len(asked) else asked
+            items = self._answered(asked.copy(), mask) if len(asked) else asked
         return exits[0] if len(exits) == 1 else np.concatenate([NO_NODES, *exits])
 
     def _answered(self, asked: Ints, mask: Bitmask) -> Ints:
         """Answer what a walk has asked for; return the items to go on with."""
         tails = asked[:, 2]
         plain = (tails > CAPTURED) | (tails <= EXIT_BEHIND)
-        again = asked if plain.all() else asked[plain]
-        for state in distinct(again[:, 1]):
+        more: list[Ints] = [asked[plain]]
+        for state in distinct(more[0][:, 1]):
             self._table.know(state)
-        if again is asked:
-            return asked
-        more: list[Ints] = [again]
         captured: dict[int, list[int]] = {}
         for node, state, tail in asked[~plain].tolist():
             if tail == CAPTURED:

@@ -35,6 +35,7 @@ class StateTable:
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
         self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
         self.states[: len(known.states)] = known.states
+        self._cells = memoryview(self.states.reshape(-1))
         self.branches = np.empty((FIRST_ROOM, 3), np.int32)
         self.texts = np.empty((FIRST_ROOM, 3), np.int32)
         self.text_bytes = np.empty(FIRST_ROOM, np.uint8)
@@ -66,8 +67,7 @@ class StateTable:
         first_branch, last_branch = self._append_branches(branches)
         first_text, last_text = self._append_texts(parts.texts)
         self.cover()
-        facts = (first_branch, last_branch, first_text, last_text, bool(captures))
-        self.states[state, FIRST_BRANCH:] = facts
+        self._note(state, (first_branch, last_branch, first_text, last_text, bool(captures)))
         for head, _, wide in branches:
             if not wide:
                 self.know(head)
@@ -76,7 +76,13 @@ class StateTable:
         """Return whether a state was taken apart or has a row."""
         if state >= len(self.states):
             return False
-        return bool(self.states[state, FIRST_BRANCH] != UNKNOWN or self.states[state, ROW] >= 0)
+        at = state * STATE_COLUMNS
+        return self._cells[at + FIRST_BRANCH] != UNKNOWN or self._cells[at + ROW] >= 0
+
+    def _note(self, state: int, facts: tuple[int, int, int, int, bool]) -> None:
+        """Write the columns of a state that was taken apart."""
+        at = state * STATE_COLUMNS + FIRST_BRANCH
+        self._cells[at : at + len(facts)] = array("i", facts)
 
     def _append_branches(self, branches: list[tuple[int, int, int]]) -> tuple[int, int]:
         first, last = self._branch_count, self._branch_count + len(branches)
@@ -120,7 +126,7 @@ class StateTable:
             state = self._within[key] = self.automaton.unread(partial(self._unread, rows))
             self.cover()
             branch = self._branch_count
-            self.states[state, FIRST_BRANCH:] = (branch, branch, *self._append_text_rows(rows), 0)
+            self._note(state, (branch, branch, *self._append_text_rows(rows), False))
         return state
 
     def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:
@@ -130,13 +136,13 @@ class StateTable:
 
     def fill_row(self, state: int) -> None:
         """Compute the row of a state, also of one that was taken apart; it then goes first."""
-        if state < len(self.states) and self.states[state, ROW] != UNKNOWN:
+        if state < len(self.states) and self._cells[state * STATE_COLUMNS + ROW] >= 0:
             return
         pairs = self.automaton.row(state)
         self.cover()
         self.rows = _with_room(self.rows, self._row_count + 1)
         _write(self.rows[self._row_count], pairs)
-        self.states[state, ROW] = len(self.shared) + self._row_count
+        self._cells[state * STATE_COLUMNS + ROW] = len(self.shared) + self._row_count
         self._row_count += 1
 
     def cover(self) -> None:
@@ -145,9 +151,9 @@ class StateTable:
         if size > len(self.states):
             larger = np.full((max(size, 2 * len(self.states)), STATE_COLUMNS), UNKNOWN, np.int32)
             larger[: len(self.states)] = self.states
-            self.states = larger
+            self.states, self._cells = larger, memoryview(larger.reshape(-1))
         for state in range(self._judged, size):
-            self.states[state, ACCEPTS] = self.automaton.is_accepting(state)
+            self._cells[state * STATE_COLUMNS + ACCEPTS] = self.automaton.is_accepting(state)
         self._judged = size
 
     def is_wide(self, head: int) -> bool:

@@ -111,7 +111,8 @@ class TokenGroups:
         items, under = items_of(part.nodes, start, EXIT), walker.begin()
         exits, left_over = [], []
         while len(items):
-            items, left = walker.run(items, under, mask, ends)
+            asked, left = walker.run(items, under, mask, ends)
+            items = asked.copy()
             exits.append(left)
             split = self._filled(items[:, 1])
             for s in split:

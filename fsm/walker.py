@@ -48,10 +48,14 @@ class Walker:
         self._stamp = 0
         self._parts = np.empty((MOST_PARTS, 5), np.int32)
         self._later_parts = np.empty_like(self._parts)
-        self._make_room(FIRST_ROOM)
+        self._special = 0
+        self._make_room(FIRST_ROOM, NO_ITEMS)
 
-    def _make_room(self, room: int) -> None:
+    def _make_room(self, room: int, items: Ints) -> None:
+        """Make buffers for `room` items at least, which begin with some."""
+        room = 1 << (room - 1).bit_length()
         self._work = np.empty((room, 3), np.int32)
+        self._work[: len(items)] = items
         self._asked = np.empty((room, 3), np.int32)
         self._exits = np.empty(room, np.int32)
         self._met = np.zeros((2 * room, 4), np.int32)
@@ -65,13 +69,30 @@ class Walker:
         self, items: Ints, under: Walk, mask: Bitmask, ends: Ints = NO_ENDS
     ) -> tuple[Ints, Ints]:
         """Walk from (node, state, tail) items; return the items asked for, and the exits."""
+        if len(items) < len(self._work):
+            self._work[: len(items)] = items
+        else:
+            self._make_room(2 * len(items), items)
+        return self._run(len(items), under, mask, ends)
+
+    def run_on(self, items: Ints, under: Walk, mask: Bitmask) -> tuple[Ints, Ints]:
+        """Do what `run` does, and take apart what states are asked for, until more is asked for."""
+        asked, exits = self.run(items, under, mask)
+        found = [exits]
+        while len(asked) and not self._special:
+            for state in distinct(asked[:, 1]):
+                self.table.know(state)
+            self._work, self._asked = self._asked, self._work
+            asked, exits = self._run(len(asked), under, mask, NO_ENDS)
+            found.append(exits)
+        return asked, found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _run(self, items: int, under: Walk, mask: Bitmask, ends: Ints) -> tuple[Ints, Ints]:
+        """Do the first items of the work; what is asked for is a view of the buffer."""
         trie, table = self.trie, self.table
         table.cover()
         while True:
-            while len(items) >= len(self._work):
-                self._make_room(2 * len(self._work))
-            self._work[: len(items)] = items
-            left, asked, under.seen, too_small = explore(
+            left, asked, self._special, under.seen, too_small = explore(
                 trie.nodes,
                 trie.token_ids,
                 table.shared,
@@ -81,7 +102,7 @@ class Walker:
                 table.texts,
                 table.text_bytes,
                 self._work,
-                len(items),
+                items,
                 self._met,
                 under.stamp,
                 under.seen,
@@ -92,8 +113,8 @@ class Walker:
                 self._asked,
             )
             if not too_small:
-                return self._asked[:asked].copy(), self._exits[:left].copy()
-            self._make_room(2 * len(self._work))
+                return self._asked[:asked], self._exits[:left].copy()
+            self._make_room(2 * len(self._work), self._work[:items])
             under.seen = 0
 
     def follow(self, state: int, token: bytes) -> int | None:
@@ -139,8 +160,9 @@ class Walker:
         trie, table, base = self.trie, self.table, counted.base
         scratch, under = empty_mask(self.size), self.begin()
         items = items_of(np.array([node], np.int32), base, NOTHING)
+        ends = np.empty(self.size, np.int32)
         while len(items):
-            items, _ = self.run(items, under, scratch, np.empty(self.size, np.int32))
+            items = self.run(items, under, scratch, ends)[0].copy()
             for state in distinct(items[:, 1]):
                 table.fill_row(state)
         counts = np.full(self.size, -1, np.int32)

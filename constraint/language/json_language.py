@@ -74,6 +74,7 @@ class JsonLanguage:
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
         self._endless: dict[int, bool] = {}
+        self._members_in_order: dict[tuple[object, ...], tuple[int, ...]] = {}
         self._values = ValueText(self.text)
         self._free_name = self.text.closed(self.text.any_body)
 
@@ -259,16 +260,33 @@ class JsonLanguage:
         while left:
             bit = left & -left
             left ^= bit
-            index = bit.bit_length() - 1
-            after = written.declared | (2 * bit - 1 if self.in_order else bit)
-            for chosen in subsets(layout.carries[index] & written.pending):
-                node = layout.carrying(layout.nodes[index], chosen)
-                rest = self._after(written, after, chosen)
-                if self._has_value(node) and self._can_end(rest):
-                    name = self.text.name(layout.names[index])
-                    yield self.terms.concat(name, self._later(Member(node, rest)))
+            yield from self._declared(written, layout, bit)
             if self.in_order and bit & layout.required:
                 return
+
+    def _declared(self, written: Written, layout: Layout, bit: int) -> tuple[int, ...]:
+        """Return the ways to write one declared member, each with the rest of the object.
+
+        In order they do not depend on which of those before it were written, but for what is
+        remembered of them.
+        """
+        key = (written.shape, bit, written.number, written.pending, written.names)
+        found = self._members_in_order.get(key) if self.in_order else None
+        if found is None:
+            found = tuple(self._written_next(written, layout, bit))
+            if self.in_order:
+                self._members_in_order[key] = found
+        return found
+
+    def _written_next(self, written: Written, layout: Layout, bit: int) -> Iterator[int]:
+        index = bit.bit_length() - 1
+        after = written.declared | (2 * bit - 1 if self.in_order else bit)
+        for chosen in subsets(layout.carries[index] & written.pending):
+            node = layout.carrying(layout.nodes[index], chosen)
+            rest = self._after(written, after, chosen)
+            if self._has_value(node) and self._can_end(rest):
+                name = self.text.name(layout.names[index])
+                yield self.terms.concat(name, self._later(Member(node, rest)))
 
     def _after(self, written: Written, declared: int, carried: int) -> Written:
         """Return the memory after one more member."""

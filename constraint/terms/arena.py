@@ -243,7 +243,7 @@ class TermArena:
             members.add(self.byte_set(mask))
         if self.ALL in members:
             return self.ALL
-        if len(members) > 1:
+        if len(members) > 1 and any(self._counts[m] for m in members):
             members = self._join_counters(members)
         if self.EPSILON in members and any(self._nullable[m] for m in members if m > 1):
             members.discard(self.EPSILON)
