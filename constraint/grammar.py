@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 from ..schemas.errors import GrammarError, InvalidGrammarError, UnsatisfiableGrammarError
 from ..schemas.grammar import JsonGrammar, parse_grammar
@@ -26,9 +27,9 @@ from .schema.contradiction import contradicting
 from .schema.dialects import Dialect, Draft
 from .schema.documents import Documents, child_pointer
 from .schema.graph import SchemaGraph
-from .schema.keywords import Note, Status, read_place
+from .schema.keywords import Status, notes_of, read_place
 from .schema.shapes import ArrayShape
-from .schema.source import SchemaSource
+from .schema.source import Place, SchemaSource
 from .terms.shortest import INFINITE, Shortest
 from .terms.terms import Terms
 from .text.numbers import NumberText
@@ -48,6 +49,13 @@ class KeywordReport:
     status: Status
 
 
+class PlacesRead(NamedTuple):
+    """The places of a schema that were read, and whether `format` was enforced there."""
+
+    places: list[Place]
+    formats: bool
+
+
 class Grammar:
     """A language of byte strings that is known not to be empty; made by `compile_grammar`.
 
@@ -60,14 +68,14 @@ class Grammar:
         terms: Terms,
         start: int,
         shortest: Shortest,
-        notes: list[Note],
+        read: PlacesRead,
         schema: tuple[JsonLanguage, int] | None = None,
         shared: SharedStates | None = None,
     ) -> None:
         self.terms = terms
         self.terms.fuel = math.inf  # what was accepted is never refused later
         self.start = start
-        self._notes = notes
+        self._places = read
         self.schema = schema  # what the terms were made from, and its root node
         self.shared = shared
         self.lock = threading.RLock()
@@ -83,9 +91,11 @@ class Grammar:
     @property
     def report(self) -> tuple[KeywordReport, ...]:
         """What became of each keyword, in the order in which they were read."""
+        read = self._places
+        notes = (note for place in read.places for note in notes_of(place, formats=read.formats))
         return tuple(
             KeywordReport(child_pointer(place, keyword), keyword, status)
-            for place, keyword, status in dict.fromkeys(self._notes)
+            for place, keyword, status in dict.fromkeys(notes)
         )
 
     def accepts(self, text: bytes) -> bool:
@@ -155,7 +165,7 @@ def _compile_regex(terms: Terms, pattern: str) -> Grammar:
     start = compile_regex(terms, pattern, Utf8Alphabet(terms), dialect="python", search=False)
     if terms.is_empty(start):
         raise UnsatisfiableGrammarError("no text matches this regex")
-    return Grammar(terms, start, Shortest(terms), [])
+    return Grammar(terms, start, Shortest(terms), PlacesRead([], formats=False))
 
 
 def _compile_json(
@@ -166,9 +176,9 @@ def _compile_json(
     assert_format: bool,
 ) -> Grammar:
     terms, text, numbers, shortest = begun.terms, begun.text, begun.numbers, begun.shortest
-    notes: list[Note] = []
+    places: list[Place] = []
     source = SchemaSource(schema, registry)
-    read = partial(read_place, report=notes.append, formats=assert_format)
+    read = partial(read_place, report=places.append, formats=assert_format)
     graph = SchemaGraph(source, text, read, begun.plain)
     root = graph.place(source.root)
     draft4, void, complete = None, frozenset[ArrayShape](), False
@@ -185,7 +195,8 @@ def _compile_json(
             void, complete = void | short, not short
     if shortest.rough:
         shortest.text(language.node(root))  # to know that it nests no deeper than can be compared
-    return Grammar(terms, language.node(root), shortest, notes, (language, root), begun.shared)
+    met = PlacesRead(places, assert_format)
+    return Grammar(terms, language.node(root), shortest, met, (language, root), begun.shared)
 
 
 def _unsatisfiable(

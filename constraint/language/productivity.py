@@ -55,6 +55,7 @@ class Productivity:
         self._node_layouts: dict[int, list[Layout]] = {}
         self._key_lengths: dict[str, int] = {}
         self._scalar_lengths: dict[object, int] = {}
+        self._met_shapes: dict[int, tuple[Shapes, int]] = {}
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
         self.colon_length = shortest.length(self.text.colon)
@@ -118,10 +119,14 @@ class Productivity:
         return True
 
     def _shortest_scalar(self, shapes: Shapes) -> int:
+        met = self._met_shapes.get(id(shapes))
+        if met is not None:
+            return met[1]
         key = (shapes.null, shapes.booleans, shapes.numbers, shapes.strings)
         found = self._scalar_lengths.get(key)
         if found is None:
             found = self._scalar_lengths[key] = self._scalar_length(shapes)
+        self._met_shapes[id(shapes)] = shapes, found  # kept, so that no other gets its identity
         return found
 
     def _scalar_length(self, shapes: Shapes) -> int:
@@ -249,6 +254,8 @@ class Productivity:
     def _children(self, node: int) -> dict[int, None]:
         shapes = self.graph.shapes(node)
         found: dict[int, None] = {}
+        if not shapes.arrays and not shapes.objects:
+            return found
         for array in shapes.arrays:
             if array.counts:
                 found.update(dict.fromkeys(self.plan(array).children()))

@@ -11,7 +11,7 @@ Sources: JSON Schema Core 2020-12 section 10.2, Validation 2020-12 sections 6 to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal, cast
@@ -23,7 +23,7 @@ from .dialects import Dialect
 from .graph import SchemaGraph
 from .keyword_limits import LIMITS, OBJECT_KEYWORDS, limit_format, read_object
 from .keyword_logic import LOGIC, read_logic, schemas_in
-from .reading import Reading, Schema
+from .reading import Reading, Schema, in_force
 from .shapes import Shapes
 from .source import Place
 from .unevaluated import UNEVALUATED, read_unevaluated
@@ -44,30 +44,50 @@ GENERAL = frozenset(
 )
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 COMBINING = frozenset(("anyOf", "allOf", *REFERENCES, *LOGIC, *UNEVALUATED))
+SIMPLE = ANNOTATIONS | {"type"}
 WHOLE_NUMBERS = (NumberSet(step=WHOLE),)
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 
 def read_place(
-    graph: SchemaGraph, place: Place, report: Callable[[Note], None], *, formats: bool
+    graph: SchemaGraph, place: Place, report: Callable[[Place], None], *, formats: bool
 ) -> Shapes | Call[Shapes]:
     """Turn the keywords of one place into shapes, or return the call that needs other nodes.
 
-    `report` is called with a note for each keyword. Raises GrammarError.
+    `report` is called with each place that is read. Raises GrammarError.
     """
+    report(place)
+    simple = _typed_alone(graph, place)
+    if simple is not None:
+        return simple
     reading = Reading.of(graph, place)
-    schema, pointer = reading.schema, place.pointer
-    enforced = _enforced(reading.dialect)
-    for keyword in cast(Schema, place.schema):
-        if keyword == "format" and keyword in schema:
-            status = _status_of_format(reading, formats=formats)
-        else:
-            status = "enforced" if keyword in enforced and keyword in schema else "annotation"
-        report((pointer, keyword, status))
+    schema = reading.schema
+    named = "format" in schema and _is_known_format(reading)
     _read_types(reading)
-    if formats and reading.schema.get("format") in FORMATS:
+    if formats and named:
         limit_format(reading)
     return reading.shapes if COMBINING.isdisjoint(schema) else _read_others(reading)
+
+
+def _typed_alone(graph: SchemaGraph, place: Place) -> Shapes | None:
+    """Return the shapes of a place with a type that was met before, and annotations."""
+    schema = place.schema
+    if type(schema) is not dict or not schema.keys() <= SIMPLE or place.resource.dialect.silent:
+        return None
+    name = schema.get("type")
+    return graph.typed.get(name) if type(name) is str else None
+
+
+def notes_of(place: Place, *, formats: bool) -> Iterator[Note]:
+    """Yield what became of each keyword of a place that was read."""
+    written = cast(Schema, place.schema)
+    schema, enforced = in_force(place, written), _enforced(place.resource.dialect)
+    for keyword in written:
+        if keyword == "format" and keyword in schema:
+            status: Status = "enforced" if formats and schema[keyword] in FORMATS else "annotation"
+        else:
+            status = "enforced" if keyword in enforced and keyword in schema else "annotation"
+        yield place.pointer, keyword, status
 
 
 def _read_others(reading: Reading) -> Call[Shapes]:
@@ -84,11 +104,11 @@ def _enforced(dialect: Dialect) -> frozenset[str]:
     return frozenset(keyword for keyword in known if dialect.knows(keyword))
 
 
-def _status_of_format(reading: Reading, *, formats: bool) -> Status:
+def _is_known_format(reading: Reading) -> bool:
     name = reading.schema["format"]
     if not isinstance(name, str):
         raise reading.invalid("format", "a string")
-    return "enforced" if formats and name in FORMATS else "annotation"
+    return name in FORMATS
 
 
 def _read_types(reading: Reading) -> None:

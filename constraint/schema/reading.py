@@ -34,7 +34,7 @@ class Reading:
                 pointer=place.pointer,
             )
         everything = graph.everything
-        return cls(graph, place, _in_force(place, schema), everything, everything.arrays[0])
+        return cls(graph, place, in_force(place, schema), everything, everything.arrays[0])
 
     @property
     def dialect(self) -> Dialect:
@@ -78,7 +78,7 @@ class Reading:
         return not self.dialect.knows(keyword)
 
 
-def _in_force(place: Place, schema: Schema) -> Schema:
+def in_force(place: Place, schema: Schema) -> Schema:
     """Return the keywords that count: up to draft 7, `$ref` overrides all its siblings."""
     dialect = place.resource.dialect
     if "$ref" in schema and dialect.draft <= Draft.DRAFT7:
