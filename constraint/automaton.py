@@ -31,7 +31,7 @@ class Automaton:
         self._shortest = grammar.shortest_texts
         self.shared = grammar.shared
         self._terms_of: list[int] = [] if self.shared is None else list(self.shared.terms)
-        self._states = {term: state for state, term in enumerate(self._terms_of)}
+        self._states: dict[int, int] = {} if self.shared is None else self.shared.states.copy()
         self._states[self.terms.EMPTY] = DEAD
         self._alternatives: dict[int, Alternatives] = {}
         self._inside: dict[int, Alternatives] = {}

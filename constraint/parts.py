@@ -57,8 +57,9 @@ class Alternatives:
 class SharedStates:
     """The terms of the lexemes that all grammars of one style begin with, and of what they lead to.
 
-    They have the same numbers in each of these grammars, so what is learnt of them is learnt once.
+    Their states are numbered in this order. They have the same numbers in each of these grammars, so what is learnt of them is learnt once.
     """
 
     style: TextStyle
     terms: tuple[int, ...] = field(compare=False)
+    states: dict[int, int] = field(compare=False)  # by term, which is what is looked up

@@ -65,12 +65,13 @@ def _common(style: TextStyle) -> Prelude:
     for term in common:
         shortest.length(term)
     states = _lexemes(terms, common)
+    shared = SharedStates(style, states, {term: i for i, term in enumerate(states)})
     for term in common:  # also the bytes before a lexeme
         terms.row(term)
     assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
     for term in range(len(terms)):
         fingerprint(terms, term)
-    return Prelude(terms, text, plain, numbers, shortest, SharedStates(style, states))
+    return Prelude(terms, text, plain, numbers, shortest, shared)
 
 
 def _lexemes(terms: Terms, common: list[int]) -> tuple[int, ...]:

@@ -8,10 +8,10 @@ cut serves every byte. Branches are cut once per process, and their terms are bu
 from __future__ import annotations
 
 from collections import defaultdict
-from copy import copy
 from functools import cached_property, lru_cache
 from typing import Final
 
+from ..terms.forks import twin
 from ..terms.terms import Terms
 from .char_sets import ANY_CHAR, CharSet, difference, intersect
 
@@ -39,7 +39,7 @@ class Utf8Alphabet:
 
     def fork(self, terms: Terms) -> Utf8Alphabet:
         """Return the same for a fork of the arena."""
-        other = copy(self)
+        other = twin(self)
         other.terms = terms
         other._known, other._numbers = self._known.copy(), self._numbers.copy()
         return other

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Protocol
 
 from ..regex.compiler import Alphabet
 from ..regex.utf8 import Utf8Alphabet
 from ..terms.arena import Kind
+from ..terms.forks import twin
 from ..terms.terms import Terms
 from .shapes import KeyClass
 
@@ -42,7 +42,7 @@ class PlainText:
 
     def fork(self, terms: Terms) -> PlainText:
         """Return the same for a fork of the arena."""
-        other = copy(self)
+        other = twin(self)
         other.terms, other.alphabet = terms, self.alphabet.fork(terms)
         return other
 

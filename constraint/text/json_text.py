@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from copy import copy
 from functools import cached_property
 
 from ..regex.char_sets import CharSet, contains, intersect, normal
 from ..regex.utf8 import Utf8Alphabet
+from ..terms.forks import twin
 from ..terms.terms import Terms
 from .style import TextStyle
 
@@ -38,7 +38,7 @@ class JsonAlphabet:
 
     def fork(self, terms: Terms) -> JsonAlphabet:
         """Return the same for a fork of the arena."""
-        other = copy(self)
+        other = twin(self)
         other.terms = terms
         other.raw, other._known = self.raw.fork(terms), self._known.copy()
         return other
@@ -156,7 +156,7 @@ class JsonText:
 
     def fork(self, terms: Terms) -> JsonText:
         """Return the same for a fork of the arena."""
-        other = copy(self)
+        other = twin(self)
         other.terms = terms
         other.alphabet, other._names = self.alphabet.fork(terms), self._names.copy()
         return other

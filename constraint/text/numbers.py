@@ -15,11 +15,11 @@ spelling only.
 
 from __future__ import annotations
 
-from copy import copy
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 
+from ..terms.forks import twin
 from ..terms.recipes import recalled
 from ..terms.terms import Terms
 from .multiples import Multiples
@@ -61,7 +61,7 @@ class NumberText:
 
     def fork(self, terms: Terms) -> NumberText:
         """Return the same for a fork of the arena."""
-        other = copy(self)
+        other = twin(self)
         other.terms, other.multiples = terms, Multiples(terms)
         other._known, other._scaled = self._known.copy(), self._scaled.copy()
         return other
