@@ -21,6 +21,7 @@ from .vocabulary import Vocabulary
 
 Ints = npt.NDArray[np.int32]
 FIRST_ROOM = 1 << 12
+GROWTH = 8  # what a walk did is done again with more room
 MOST_PARTS = 64  # of the states behind a token
 ROOT = 0
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
@@ -114,7 +115,7 @@ class Walker:
             )
             if not too_small:
                 return self._asked[:asked], self._exits[:left].copy()
-            self._make_room(2 * len(self._work), self._work[:items])
+            self._make_room(GROWTH * len(self._work), self._work[:items])
             under.seen = 0
 
     def follow(self, state: int, token: bytes) -> int | None:
