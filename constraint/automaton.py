@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from .grammar import Grammar
 from .parts import Alternatives, Branch, Counted, Texts
+from .splitting import Splits
 from .terms.arena import Kind
 from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
@@ -20,7 +21,6 @@ from .terms.folding import Folds
 
 DEAD = -1
 UNMADE = -1  # in the place of a term
-_APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
 
 
 class Automaton:
@@ -38,6 +38,7 @@ class Automaton:
         self._folded: dict[tuple[int, int], int] = {}
         self._folds = Folds(self.terms)
         self._counters = Counters(self.terms)
+        self._splits = Splits(self.terms, self._state)
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
         self._bases: dict[Counter, int] = {}
@@ -81,15 +82,15 @@ class Automaton:
         self._unread[state] = texts
         return state
 
-    def _counter(self, state: int) -> Bounded | None:
-        """Return the counter that a state begins with."""
+    def bounded(self, state: int) -> Bounded | None:
+        """Return the counter that a state begins with, and its bounds; None without one."""
         if state not in self._counts:
             found = self._counts[state] = self._counters.of(self._term(state))
             if found is not None:
                 self._counting.setdefault(found, state)
         return self._counts[state]
 
-    def _with_bounds(self, bounded: Bounded) -> int:
+    def with_bounds(self, bounded: Bounded) -> int:
         """Return the state of a counter with some bounds, without its term if it is new."""
         if bounded[1:] == (0, None):
             return self._state(self._counters.term(*bounded))
@@ -135,17 +136,9 @@ class Automaton:
         """Return the term of a text and then what a state stands for."""
         return self.terms.concat(self.terms.literal(text), self._term(tail))
 
-    def bounded(self, state: int) -> Bounded | None:
-        """Return the counter that a state begins with, and its bounds; None without one."""
-        return self._counter(state)
-
-    def with_bounds(self, counter: Counter, low: int, high: int | None) -> int:
-        """Return the state of a counter with some bounds."""
-        return self._with_bounds((counter, low, high))
-
     def starts(self, state: int) -> int:
         """Return the bytes with which a lexeme begins, as 256 bits; of a counter: its parts."""
-        bounded = self._counter(state)
+        bounded = self.bounded(state)
         return self._counters.starts(self._term(state) if bounded is None else bounded[0].inner)
 
     def count(self, counter: Counter, text: bytes) -> int | None:
@@ -200,7 +193,11 @@ class Automaton:
         found = self._alternatives.get(state)
         if found is None:
             unread = self._unread.get(state)
-            found = self._split(state) if unread is None else Alternatives((), unread(), None)
+            found = (
+                self._splits.of(self._term(state), state)
+                if unread is None
+                else Alternatives((), unread(), None)
+            )
             self._alternatives[state] = found
         return found
 
@@ -222,94 +219,8 @@ class Automaton:
         """
         found = self._inside.get(state)
         if found is None:
-            found = self._inside[state] = self._split_lexeme(state)
+            found = self._inside[state] = self._splits.of_lexeme(self._term(state))
         return found
-
-    def _split(self, state: int) -> Alternatives:
-        terms, nodes = self.terms, self.terms.nodes
-        branches: list[Branch] = []
-        texts: list[tuple[bytes, int]] = []
-        plain: list[int] = []
-        open_parts = [(self._term(state), terms.EPSILON)]
-        while open_parts:
-            part, tail = open_parts.pop()
-            node = nodes[part]
-            kind = node[0]
-            if kind == Kind.LITERAL:
-                texts.append(self._text(node[1], tail))
-            elif kind == Kind.UNION:
-                open_parts.extend((member, tail) for member in node[1])
-            elif kind == Kind.CONCAT:
-                open_parts.append((node[1], terms.concat(node[2], tail)))
-            elif kind == Kind.REFERENCE:
-                open_parts.append((node[1].expand(node[2]), tail))
-            elif kind == Kind.LEXEME and tail != terms.EPSILON:
-                branches.append(Branch(self._state(part), self._state(tail)))
-            elif kind == Kind.CAPTURE:
-                branches.append(Branch(self._state(node[1]), None, (part, tail)))
-            else:
-                plain.append(terms.concat(part, tail))
-        return self._told(branches, texts, plain, state)
-
-    def _text(self, text: bytes, tail: int) -> tuple[bytes, int]:
-        """Return a text and what follows it, the text as long as it is known."""
-        node = self.terms.nodes[tail]
-        if node[0] == Kind.LITERAL:
-            return text + node[1], self.terms.EPSILON
-        if node[0] == Kind.CONCAT and self.terms.nodes[node[1]][0] == Kind.LITERAL:
-            return text + self.terms.nodes[node[1]][1], node[2]
-        return text, tail
-
-    def _told(
-        self, branches: list[Branch], texts: list[tuple[bytes, int]], plain: list[int], state: int
-    ) -> Alternatives:
-        """Return alternatives; single bytes before nothing that is shared are left to the row."""
-        terms = self.terms
-        if not branches and all(len(t) == 1 and self._is_plain(tail) for t, tail in texts):
-            rest = self._term(state)
-            if len(plain) == 1 and not texts:
-                rest = plain[0]
-            return Alternatives((), None, self._state(rest))
-        certain, is_empty = terms.certain, terms.is_empty
-        alive = sorted((t, tail) for t, tail in texts if certain(tail) or not is_empty(tail))
-        found = None
-        if alive:
-            spelled, tails = zip(*alive, strict=True)
-            found = Texts(spelled, tuple(self._state(tail) for tail in tails))
-        rest = terms.union(plain)
-        left = None if rest == terms.EMPTY else self._state(rest)
-        return Alternatives(tuple(branches), found, left)
-
-    def _is_plain(self, tail: int) -> bool:
-        """Return whether what follows a byte does not begin with a part that others share."""
-        node = self.terms.nodes[tail]
-        head = self.terms.nodes[node[1]] if node[0] == Kind.CONCAT else node
-        return head[0] not in _APART
-
-    def _split_lexeme(self, state: int) -> Alternatives:
-        terms, nodes = self.terms, self.terms.nodes
-        inner, after = nodes[self._term(state)][1], terms.EPSILON
-        if nodes[inner][0] == Kind.CONCAT and nodes[nodes[inner][1]][0] == Kind.UNION:
-            _, inner, after = nodes[inner]
-        texts, plain = [], []
-        behind, left = self._text(b"", after)
-        left = terms.lexeme(left)  # of the fixed texts, which may be very many
-        for part in nodes[inner][1] if nodes[inner][0] == Kind.UNION else (inner,):
-            if nodes[part][0] == Kind.LITERAL:
-                texts.append((nodes[part][1] + behind, left))
-                continue
-            head, tail = part, after
-            if nodes[part][0] == Kind.CONCAT:
-                _, head, tail = nodes[part]
-                tail = terms.concat(tail, after)
-            if nodes[head][0] == Kind.LITERAL:
-                text, tail = self._text(nodes[head][1], tail)
-                texts.append((text, terms.lexeme(tail)))
-            else:
-                plain.append(terms.concat(head, tail))
-        if not texts:
-            return Alternatives((), None, state)
-        return self._told([], texts, [terms.lexeme(terms.union(plain))] if plain else [], state)
 
     def after(self, branch: Branch, text: bytes | None) -> int:
         """Return the state after the head of a capture has matched `text`.
@@ -389,11 +300,11 @@ class Automaton:
         """
         if state in self._unread:
             return state
-        bounded = self._counter(state)
+        bounded = self.bounded(state)
         if bounded is not None:
             counter, low, high = bounded
             reached = None if high is None or high > horizon else high
-            return self._with_bounds((counter, min(low, horizon + 1), reached))
+            return self.with_bounds((counter, min(low, horizon + 1), reached))
         term = self._term(state)
         if not self.terms.counts(term):
             return state
@@ -417,7 +328,7 @@ class Automaton:
         Of a counter that nothing follows the lower bound is left out: no text is refused for it.
         """
         terms = self.terms
-        bounded = self._counter(state)
+        bounded = self.bounded(state)
         if bounded is None or bounded[0].tail != terms.EPSILON:
             return None
         counter, low, high = bounded

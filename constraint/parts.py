@@ -57,7 +57,8 @@ class Alternatives:
 class SharedStates:
     """The terms of the lexemes that all grammars of one style begin with, and of what they lead to.
 
-    Their states are numbered in this order. They have the same numbers in each of these grammars, so what is learnt of them is learnt once.
+    They have the same numbers in each of these grammars, and so have their states, in this order:
+    what is learnt of them is learnt once.
     """
 
     style: TextStyle

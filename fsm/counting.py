@@ -66,7 +66,7 @@ class Counting:
         """Return the state of the automaton that a counting state stands for."""
         slot, used = self._slot(state), state & USED
         high = None if slot.high is None else slot.high - used
-        return self._automaton.with_bounds(slot.counter, max(slot.low - used, 0), high)
+        return self._automaton.with_bounds((slot.counter, max(slot.low - used, 0), high))
 
     def folded(self, state: int) -> int:
         """Return the state of the automaton that has the same mask; a look-up for most."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .bitmask import Bitmask
-from .kernels import pack
+from .bitmask import Bitmask, pack
 
 Ints = npt.NDArray[np.int32]
 

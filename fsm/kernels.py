@@ -64,7 +64,8 @@ def explore(
     (s, 7); branches (b, 3): head, tail, whether the head is wide; texts (t, 3): begin and end in
     text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the `seen` items
     that were done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which
-    gets the state behind each token (states without a row are then asked for), or empty; exits (e,).
+    gets the state behind each token (states without a row are then asked for), or empty; exits
+    (e,).
 
     Returns the numbers of exits, of items asked for, of those among them that ask for more than
     what their state is, of items seen, and whether a buffer was too small: then all is to be done
@@ -289,10 +290,8 @@ def follow(
                     now[parts, 0], now[parts, 1] = tail, NOTHING
                     parts += 1
                 if row >= 0:
-                    if row < first_own:
-                        after = shared[row, byte]
-                    else:
-                        after = rows[row - first_own, byte]
+                    own = row - first_own
+                    after = shared[row, byte] if own < 0 else rows[own, byte]
                     if after >= 0:
                         then[made, 0], then[made, 1] = after, tail
                         made += 1
@@ -384,31 +383,3 @@ def count(
         stack[above + 1, 0], stack[above + 1, 1] = state, met
         i += 1
     return left
-
-
-@njit(cache=True, nogil=True)
-def pack(mask: Any, words: Any, bits: Any) -> int:
-    """Write the words of a mask that have bits: mask (n,), words and bits (k,), all int32.
-
-    Returns how many there are, -1 if they are more than k. Cost: one pass over the mask.
-    """
-    found = 0
-    for i in range(mask.shape[0]):
-        if mask[i] != 0:
-            if found == words.shape[0]:
-                return -1
-            words[found], bits[found] = i, mask[i]
-            found += 1
-    return found
-
-
-@njit(cache=True, nogil=True)
-def set_tokens(mask: Any, token_ids: Any, allowed: bool) -> None:
-    """Set or clear the bits of some tokens: mask (words,) int32, token_ids (k,) int32."""
-    for at in range(token_ids.shape[0]):
-        token = token_ids[at]
-        bit = np.int32(1) << np.int32(token & 31)
-        if allowed:
-            mask[token >> 5] |= bit
-        else:
-            mask[token >> 5] &= ~bit

@@ -35,7 +35,7 @@ class StateTable:
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
         self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
         self.states[: len(known.states)] = known.states
-        self._cells = memoryview(self.states.reshape(-1))
+        self._cells = self.states.reshape(-1).data
         self.branches = np.empty((FIRST_ROOM, 3), np.int32)
         self.texts = np.empty((FIRST_ROOM, 3), np.int32)
         self.text_bytes = np.empty(FIRST_ROOM, np.uint8)
@@ -102,7 +102,7 @@ class StateTable:
             rows.extend((begin, begin + len(text), tail))
             begin += len(text)
         self.text_bytes = _with_room(self.text_bytes, begin)
-        memoryview(self.text_bytes)[self._byte_count : begin] = b"".join(texts.texts)
+        self.text_bytes.data[self._byte_count : begin] = b"".join(texts.texts)
         self._byte_count = begin
         return self._append_text_rows(np.frombuffer(rows, np.int32).reshape(-1, 3))
 
@@ -151,7 +151,7 @@ class StateTable:
         if size > len(self.states):
             larger = np.full((max(size, 2 * len(self.states)), STATE_COLUMNS), UNKNOWN, np.int32)
             larger[: len(self.states)] = self.states
-            self.states, self._cells = larger, memoryview(larger.reshape(-1))
+            self.states, self._cells = larger, larger.reshape(-1).data
         for state in range(self._judged, size):
             self._cells[state * STATE_COLUMNS + ACCEPTS] = self.automaton.is_accepting(state)
         self._judged = size

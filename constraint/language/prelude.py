@@ -75,7 +75,7 @@ def _common(style: TextStyle) -> Prelude:
 
 
 def _lexemes(terms: Terms, common: list[int]) -> tuple[int, ...]:
-    """Return the lexemes that some terms begin with, and all that they lead to; their rows are made.
+    """Return the lexemes that some terms begin with, and all that they lead to; with their rows.
 
     Those with more states than `MOST_STATES` are left out.
     """

@@ -327,7 +327,7 @@ class TermArena:
         )
 
     def _is_complement(self, term: int) -> bool:
-        return self.nodes[term][0] == Kind.COMPLEMENT
+        return bool(self.nodes[term][0] == Kind.COMPLEMENT)
 
     def complement(self, inner: int) -> int:
         """Return every byte string that is not in `inner`."""

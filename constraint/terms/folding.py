@@ -112,7 +112,7 @@ class Folds:
 def _is_reference(nodes: list[tuple[Any, ...]], term: int) -> bool:
     """Return whether a term begins with a reference."""
     head = nodes[nodes[term][1]] if nodes[term][0] == Kind.CONCAT else nodes[term]
-    return head[0] == Kind.REFERENCE
+    return bool(head[0] == Kind.REFERENCE)
 
 
 def _farthest(before: dict[int, set[int]], ends: Callable[[int], bool]) -> int:

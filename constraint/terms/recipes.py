@@ -134,10 +134,8 @@ def _with_parts(node: tuple[Any, ...], number: Callable[[int], int]) -> tuple[An
 def _follow(terms: Terms, recipe: Recipe) -> int:
     terms.spend(int(recipe.fuel))
     made: list[int] = []
-    for node, *known in recipe.steps:
-        nullable, certain, counts, empty = known
+    for node, nullable, certain, counts, empty in recipe.steps:
         node = _with_parts(node, made.__getitem__)
-        made.append(
-            terms.made(node, nullable=nullable, certain=certain, counts=counts, empty=empty)
-        )
+        term = terms.made(node, nullable=nullable, certain=certain, counts=counts, empty=empty)
+        made.append(term)
     return made[-1]

@@ -1,0 +1,107 @@
+"""States taken apart: unions, and the heads of concatenations, until lexemes and texts show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .parts import Alternatives, Branch, Texts
+from .terms.arena import Kind
+from .terms.terms import Terms
+
+_APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
+
+
+class Splits:
+    """Takes the terms of one arena apart; `number` gives the state of a term."""
+
+    def __init__(self, terms: Terms, number: Callable[[int], int]) -> None:
+        self.terms = terms
+        self._number = number
+
+    def of(self, term: int) -> Alternatives:
+        """Take a term apart."""
+        terms, nodes = self.terms, self.terms.nodes
+        branches: list[Branch] = []
+        texts: list[tuple[bytes, int]] = []
+        plain: list[int] = []
+        open_parts = [(term, terms.EPSILON)]
+        while open_parts:
+            part, tail = open_parts.pop()
+            node = nodes[part]
+            kind = node[0]
+            if kind == Kind.LITERAL:
+                texts.append(self._text(node[1], tail))
+            elif kind == Kind.UNION:
+                open_parts.extend((member, tail) for member in node[1])
+            elif kind == Kind.CONCAT:
+                open_parts.append((node[1], terms.concat(node[2], tail)))
+            elif kind == Kind.REFERENCE:
+                open_parts.append((node[1].expand(node[2]), tail))
+            elif kind == Kind.LEXEME and tail != terms.EPSILON:
+                branches.append(Branch(self._number(part), self._number(tail)))
+            elif kind == Kind.CAPTURE:
+                branches.append(Branch(self._number(node[1]), None, (part, tail)))
+            else:
+                plain.append(terms.concat(part, tail))
+        return self._told(branches, texts, plain, term)
+
+    def _text(self, text: bytes, tail: int) -> tuple[bytes, int]:
+        """Return a text and what follows it, the text as long as it is known."""
+        node = self.terms.nodes[tail]
+        if node[0] == Kind.LITERAL:
+            return text + node[1], self.terms.EPSILON
+        if node[0] == Kind.CONCAT and self.terms.nodes[node[1]][0] == Kind.LITERAL:
+            return text + self.terms.nodes[node[1]][1], node[2]
+        return text, tail
+
+    def _told(
+        self, branches: list[Branch], texts: list[tuple[bytes, int]], plain: list[int], term: int
+    ) -> Alternatives:
+        """Return alternatives; single bytes before nothing that is shared are left to the row."""
+        terms = self.terms
+        if not branches and all(len(t) == 1 and self._is_plain(tail) for t, tail in texts):
+            rest = term
+            if len(plain) == 1 and not texts:
+                rest = plain[0]
+            return Alternatives((), None, self._number(rest))
+        certain, is_empty = terms.certain, terms.is_empty
+        alive = sorted((t, tail) for t, tail in texts if certain(tail) or not is_empty(tail))
+        found = None
+        if alive:
+            spelled, tails = zip(*alive, strict=True)
+            found = Texts(spelled, tuple(self._number(tail) for tail in tails))
+        rest = terms.union(plain)
+        left = None if rest == terms.EMPTY else self._number(rest)
+        return Alternatives(tuple(branches), found, left)
+
+    def _is_plain(self, tail: int) -> bool:
+        """Return whether what follows a byte does not begin with a part that others share."""
+        node = self.terms.nodes[tail]
+        head = self.terms.nodes[node[1]] if node[0] == Kind.CONCAT else node
+        return head[0] not in _APART
+
+    def of_lexeme(self, term: int) -> Alternatives:
+        """Take a lexeme apart: into texts that it begins with, and the rest."""
+        terms, nodes = self.terms, self.terms.nodes
+        inner, after = nodes[term][1], terms.EPSILON
+        if nodes[inner][0] == Kind.CONCAT and nodes[nodes[inner][1]][0] == Kind.UNION:
+            _, inner, after = nodes[inner]
+        texts, plain = [], []
+        behind, left = self._text(b"", after)
+        left = terms.lexeme(left)  # of the fixed texts, which may be very many
+        for part in nodes[inner][1] if nodes[inner][0] == Kind.UNION else (inner,):
+            if nodes[part][0] == Kind.LITERAL:
+                texts.append((nodes[part][1] + behind, left))
+                continue
+            head, tail = part, after
+            if nodes[part][0] == Kind.CONCAT:
+                _, head, tail = nodes[part]
+                tail = terms.concat(tail, after)
+            if nodes[head][0] == Kind.LITERAL:
+                text, tail = self._text(nodes[head][1], tail)
+                texts.append((text, terms.lexeme(tail)))
+            else:
+                plain.append(terms.concat(head, tail))
+        if not texts:
+            return Alternatives((), None, self._number(term))
+        return self._told([], texts, [terms.lexeme(terms.union(plain))] if plain else [], term)
