@@ -192,12 +192,10 @@ class Automaton:
         """Take a state apart: unions, and the heads of concatenations, until lexemes show."""
         found = self._alternatives.get(state)
         if found is None:
-            unread = self._unread.get(state)
-            found = (
-                self._splits.of(self._term(state), state)
-                if unread is None
-                else Alternatives((), unread(), None)
-            )
+            if state in self._unread:
+                found = Alternatives((), self._unread[state](), None)
+            else:
+                found = self._splits.of(self._term(state))
             self._alternatives[state] = found
         return found
 
