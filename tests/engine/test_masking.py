@@ -1,0 +1,44 @@
+"""Masks on logits: each word by itself, against the definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lockstitch.engine.masking import apply_masks, forbid_on_device
+
+
+def packed(allowed: np.ndarray) -> np.ndarray:
+    """Return booleans as a mask of whole words."""
+    padded = np.zeros((len(allowed) + 31) // 32 * 32, np.bool_)
+    padded[: len(allowed)] = allowed
+    return np.packbits(padded, bitorder="little").view(np.int32)
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 640, 1000])
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.5, 0.8, 0.97, 1.0])
+def test_each_forbidden_token_and_no_other_gets_minus_infinity(size: int, share: float) -> None:
+    rng = np.random.default_rng(size)
+    allowed = rng.random((5, size)) < share
+    logits = torch.from_numpy(rng.standard_normal((7, size)).astype(np.float32))
+    logits[0, 0], logits[2, -1] = float("nan"), float("inf")
+    rows = [6, 0, 2, 5, 3]
+    want = logits.clone()
+    for row, row_allowed in zip(rows, allowed, strict=True):
+        want[row][torch.from_numpy(~row_allowed)] = float("-inf")
+    masks = [packed(row) for row in allowed]
+    other = logits.clone()
+    apply_masks(logits, rows, masks)
+    assert torch.equal(torch.nan_to_num(logits, nan=7.0), torch.nan_to_num(want, nan=7.0))
+    forbid_on_device(other, torch.tensor(rows), torch.from_numpy(np.stack(masks)))
+    assert torch.equal(torch.nan_to_num(other, nan=7.0), torch.nan_to_num(want, nan=7.0))
+
+
+def test_every_single_forbidden_bit_is_found() -> None:
+    for bit in range(64):
+        allowed = np.ones(64, np.bool_)
+        allowed[bit] = False
+        logits = torch.zeros(1, 64)
+        apply_masks(logits, [0], [packed(allowed)])
+        assert logits.isneginf().nonzero().tolist() == [[0, bit]]
