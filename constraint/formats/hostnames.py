@@ -10,11 +10,12 @@ right all labels have to obey the rule for such domains.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import cache, lru_cache
+from collections.abc import Hashable, Iterator
+from functools import cache, lru_cache, partial
 from typing import Final, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, difference, intersect, union
+from ..terms.rows import Row, union_rows
 from .idna import Letter, letters
 from .labels import Label, step
 from .machine import Machine, Speller
@@ -120,6 +121,21 @@ class Hosts(Machine):
         """Return the length of a shortest rest; that of an encoded label may be too long."""
         missing = None if isinstance(key, Place) else _missing(key)
         return super().min_length(key) if missing is None else missing
+
+    def term(self, state: Hashable) -> int:
+        """Return the term of all texts from `state` on; its row needs no terms for the moves."""
+        found = super().term(state)
+        self.terms.tell_row(found, partial(self._row, state))
+        return found
+
+    def _row(self, state: State) -> Row:
+        terms, char = self.terms, self.speller.alphabet.char
+        steps = _steps(state, self._international)
+        rows = [
+            tuple((mask, terms.concat(rest, tail)) for mask, rest in terms.raw_row(char(ranges)))
+            for ranges, tail in ((ranges, self.term(place)) for ranges, place in steps)
+        ]
+        return union_rows(rows, terms.union)
 
     def moves(self, state: State) -> Iterator[int]:
         """Yield the next characters, and the dot."""
