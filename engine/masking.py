@@ -82,7 +82,7 @@ def apply_masks(logits: torch.Tensor, rows: Sequence[int], masks: Sequence[Mask]
     """
     if not rows:
         return
-    packed = np.stack(masks)
+    packed = masks[0][None] if len(masks) == 1 else np.stack(masks)
     if logits.device.type == "cpu":
         bits, words = logits.numpy().view(np.int32), packed.view(np.uint32)
         forbid_by_word(bits, np.array(rows), words, KEPT, REFUSED, BIT_AT)

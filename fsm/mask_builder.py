@@ -63,8 +63,9 @@ class MaskBuilder:
 
     @property
     def held_bytes(self) -> int:
-        """Return the size of what this grammar alone has; the buffers of walks left out."""
-        return self._own.held_bytes + self._captures.held_bytes + self._table.held_bytes
+        """Return the size of what this grammar alone has."""
+        kept = self._own.held_bytes + self._captures.held_bytes
+        return kept + self._table.held_bytes + self.walker.held_bytes
 
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32; read-only if it is shared."""

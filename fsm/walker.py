@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..constraint.automaton import Automaton
 from ..constraint.parts import Counted
+from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
 from .counted import CountedTokens
 from .kernels import NOTHING, UNKNOWN, count, explore, follow
@@ -22,6 +23,8 @@ from .vocabulary import Vocabulary
 Ints = npt.NDArray[np.int32]
 FIRST_ROOM = 1 << 12
 GROWTH = 8  # what a walk did is done again with more room
+MOST_ROOM = 1 << 21  # items; about 100 MB, and some seconds
+ITEMS_A_STEP = 16
 MOST_PARTS = 64  # of the states behind a token
 ROOT = 0
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
@@ -61,6 +64,12 @@ class Walker:
         self._exits = np.empty(room, np.int32)
         self._met = np.zeros((2 * room, 4), np.int32)
 
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the buffers."""
+        buffers = (self._work, self._asked, self._exits, self._met)
+        return sum(buffer.nbytes for buffer in buffers)
+
     def begin(self) -> Walk:
         """Return a new walk; what was done in it is not done again."""
         self._stamp += 1
@@ -89,8 +98,11 @@ class Walker:
         return asked, found[0] if len(found) == 1 else np.concatenate(found)
 
     def _run(self, items: int, under: Walk, mask: Bitmask, ends: Ints) -> tuple[Ints, Ints]:
-        """Do the first items of the work; what is asked for is a view of the buffer."""
-        trie, table = self.trie, self.table
+        """Do the first items of the work; what is asked for is a view of the buffer.
+
+        Raises GrammarTooLargeError if they are more than the fuel or the buffers allow.
+        """
+        trie, table, before = self.trie, self.table, under.seen
         table.cover()
         while True:
             left, asked, self._special, under.seen, too_small = explore(
@@ -114,9 +126,13 @@ class Walker:
                 self._asked,
             )
             if not too_small:
+                self.automaton.terms.spend((under.seen - before) // ITEMS_A_STEP)
                 return self._asked[:asked], self._exits[:left].copy()
-            self._make_room(GROWTH * len(self._work), self._work[:items])
-            under.seen = 0
+            room = GROWTH * len(self._work)
+            if room > MOST_ROOM:
+                raise GrammarTooLargeError("places of one token mask", MOST_ROOM, room)
+            self._make_room(room, self._work[:items])
+            before = under.seen = 0
 
     def follow(self, state: int, token: bytes) -> int | None:
         """Return the state behind a token, `DEAD` if there is none.

@@ -10,9 +10,9 @@ right all labels have to obey the rule for such domains.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache, partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, difference, intersect, union
 from ..terms.rows import Row, union_rows
@@ -122,7 +122,7 @@ class Hosts(Machine):
         missing = None if isinstance(key, Place) else _missing(key)
         return super().min_length(key) if missing is None else missing
 
-    def term(self, state: Hashable) -> int:
+    def term(self, state: Any) -> int:
         """Return the term of all texts from `state` on; its row needs no terms for the moves."""
         found = super().term(state)
         self.terms.tell_row(found, partial(self._row, state))

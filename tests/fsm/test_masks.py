@@ -13,6 +13,7 @@ from lockstitch.constraint.automaton import Automaton
 from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import token_fsm
+from lockstitch.fsm import walker as walker_module
 from lockstitch.fsm.bitmask import empty_mask, unpack
 from lockstitch.fsm.kernels import NOTHING
 from lockstitch.fsm.token_fsm import TokenFSM
@@ -205,3 +206,28 @@ def test_patterns_with_a_length(pattern: str, most: int) -> None:
     for seed in range(3):
         fsm = TokenFSM(compiled, VOCABULARY)
         assert check_walk(compiled, fsm, random.Random(seed), 45)
+
+
+def test_a_mask_of_too_many_places_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop counts what it does, and its buffers do not grow without end."""
+    pattern = {"type": "regex", "value": "(a?b?c?d?e?f?g?h?){9}x"}
+    monkeypatch.setattr(walker_module, "FIRST_ROOM", 4)
+    assert TokenFSM(compile_grammar(pattern), small_vocabulary())
+    monkeypatch.setattr(walker_module, "MOST_ROOM", 16)
+    with pytest.raises(GrammarTooLargeError, match="places of one token mask"):
+        TokenFSM(compile_grammar(pattern), small_vocabulary())
+
+
+def test_items_of_a_walk_are_counted() -> None:
+    vocabulary, grammar = small_vocabulary(), compile_grammar({"type": "regex", "value": "a+"})
+    walker = Walker(Automaton(grammar), vocabulary)
+    walker.table.know(walker.automaton.start)
+    nodes = np.arange(walker.trie.node_count, dtype=np.int32)
+    items, mask = items_of(nodes, walker.automaton.start, NOTHING), empty_mask(vocabulary.size)
+    with grammar.terms.limited(len(nodes), "steps"):
+        walker.run(items, walker.begin(), mask)
+    with (
+        grammar.terms.limited(len(nodes) // 100, "steps"),
+        pytest.raises(GrammarTooLargeError, match="steps"),
+    ):
+        walker.run(items, walker.begin(), mask)
