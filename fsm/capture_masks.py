@@ -84,7 +84,18 @@ class Captures:
         return self._known.held_bytes + self._beginnings.held_bytes
 
     def mask(self, at: Ints, branch: Branch) -> Bitmask:
-        """Return the mask of a capture below some nodes."""
+        """Return the mask of a capture below some nodes.
+
+        What is cut out below one of them may be allowed below another inside its subtree; so nodes
+        that lie above others have masks of their own.
+        """
+        above = self._above(at, at)
+        mask = self._mask(at[~above], branch)
+        for node in at[above]:
+            mask = mask | self._mask(np.array([node], np.int32), branch)
+        return mask
+
+    def _mask(self, at: Ints, branch: Branch) -> Bitmask:
         shares = self._automaton.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
         if outer:
@@ -141,7 +152,8 @@ class Captures:
     def _above(self, at: Ints, below: Ints) -> npt.NDArray[np.bool_]:
         """Return which of some nodes have one of the others in their subtree: (at,)."""
         below = np.sort(below)
-        first, last = np.searchsorted(below, at), np.searchsorted(below, self._trie.skip[at])
+        first = np.searchsorted(below, at, side="right")
+        last = np.searchsorted(below, self._trie.skip[at])
         return np.asarray(first < last, np.bool_)
 
     def _new_capture(self, at: Ints, branch: Branch) -> CaptureMask:

@@ -129,6 +129,21 @@ def test_a_token_that_writes_a_name_twice_is_masked() -> None:
     assert unpack(fsm.token_mask(state), 260)[256:259].tolist() == [False, True, False]
 
 
+def test_a_name_that_is_taken_before_a_declared_one_goes_on() -> None:
+    """`"a": 1, "b": ` begins with a name that no free one may be, and is a declared one."""
+    free = {"type": "object", "required": ["", "d"]}  # no token spells two free names
+    schema = {"properties": {"a": {"type": "integer"}}, "additionalProperties": free}
+    grammar = compile_grammar({"type": "json", "value": {"type": "object", **schema}})
+    fsm = TokenFSM(grammar, VOCABULARY)
+    token = VOCABULARY.token_bytes.index(b'"a": 1, "b": ')
+    for text in (b'{"', b'{"a": 1, "', b'{"a"', b"{"):  # the last with all known
+        state = fsm.advance_bytes(fsm.start, text)
+        assert state is not None
+        mask = unpack(fsm.token_mask(state), VOCABULARY.size)
+        assert (mask == viable(grammar, VOCABULARY, text)).all(), text
+    assert mask[token]
+
+
 def test_masks_are_shared_and_read_only() -> None:
     fsm = TokenFSM(compile_grammar({"type": "json", "value": {}}), VOCABULARY)
     mask = fsm.token_mask(fsm.start)
