@@ -21,6 +21,7 @@ from .terms.folding import Folds
 
 DEAD = -1
 UNMADE = -1  # in the place of a term
+NO_TAIL = -1  # in the place of a state that follows
 
 
 class Automaton:
@@ -72,7 +73,7 @@ class Automaton:
     def _any_text(self, texts: Texts) -> int:
         """Return the term of some texts and what follows each of them."""
         pairs = zip(texts.texts, texts.tails, strict=True)
-        return self.terms.union([self._behind(text, tail) for text, tail in pairs])
+        return self.terms.union([self.behind_text(text, tail) for text, tail in pairs])
 
     def unread(self, texts: Callable[[], Texts]) -> int:
         """Return a new state of nothing but texts, which are told when they are asked for."""
@@ -111,30 +112,23 @@ class Automaton:
         stepped = [self._step_branch(branch, byte) for branch in found.branches]
         if found.texts is not None:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
-            stepped += [self._behind(t[1:], tail) for t, tail in pairs if t[0] == byte]
+            stepped += [self.behind_text(t[1:], tail) for t, tail in pairs if t[0] == byte]
         if found.rest is not None:
             stepped.append(terms.step(self._term(found.rest), byte))
-        return self._state(stepped[0] if len(stepped) == 1 else terms.union(stepped))
+        return self.any_of(stepped)
 
-    def behind(self, state: int, tail: int) -> int:
-        """Return the term of a state and then what another stands for; no tail: a negative one."""
-        return (
-            self._term(state)
-            if tail < 0
-            else self.terms.concat(self._term(state), self._term(tail))
-        )
+    def behind(self, state: int, tail: int = NO_TAIL) -> int:
+        """Return the term of a state and then what another stands for."""
+        term = self._term(state)
+        return term if tail == NO_TAIL else self.terms.concat(term, self._term(tail))
 
-    def behind_text(self, text: bytes, state: int, tail: int) -> int:
+    def behind_text(self, text: bytes, state: int, tail: int = NO_TAIL) -> int:
         """Return the term of a text, a state, and then what another stands for."""
         return self.terms.concat(self.terms.literal(text), self.behind(state, tail))
 
     def any_of(self, terms: list[int]) -> int:
         """Return the state of any of some terms."""
         return self._state(terms[0] if len(terms) == 1 else self.terms.union(terms))
-
-    def _behind(self, text: bytes, tail: int) -> int:
-        """Return the term of a text and then what a state stands for."""
-        return self.terms.concat(self.terms.literal(text), self._term(tail))
 
     def starts(self, state: int) -> int:
         """Return the bytes with which a lexeme begins, as 256 bits; of a counter: its parts."""
@@ -168,7 +162,7 @@ class Automaton:
             return begun[0][1], at + len(begun[0][0])
         if any(left.startswith(t) for t, _ in begun):
             return self.step(state, left[0]), at + 1
-        kept = [self._behind(t[len(left) :], tail) for t, tail in begun if t.startswith(left)]
+        kept = [self.behind_text(t[len(left) :], tail) for t, tail in begun if t.startswith(left)]
         return self._state(self.terms.union(kept)), len(text)
 
     def _step_branch(self, branch: Branch, byte: int) -> int:
@@ -207,7 +201,7 @@ class Automaton:
         parts = [] if found.rest is None else [self._term(found.rest)]
         if found.texts is not None:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
-            parts += [self._behind(text, tail) for text, tail in pairs]
+            parts += [self.behind_text(text, tail) for text, tail in pairs]
         return self._state(self.terms.union(parts)) if parts else None
 
     def inside(self, state: int) -> Alternatives:

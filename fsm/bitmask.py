@@ -38,11 +38,6 @@ def forbid(mask: Bitmask, token_ids: Iterable[int]) -> None:
     set_tokens(mask, _ids(token_ids), False)
 
 
-def is_allowed(mask: Bitmask, token_id: int) -> bool:
-    """Return the bit of one token."""
-    return bool(mask[token_id >> 5] >> (token_id & 31) & 1)
-
-
 def unpack(mask: Bitmask, size: int) -> npt.NDArray[np.bool_]:
     """Return the mask as one boolean a token: (size,)."""
     bits = np.unpackbits(mask.view(np.uint8), bitorder="little", count=size)

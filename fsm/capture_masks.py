@@ -89,6 +89,8 @@ class Captures:
         What is cut out below one of them may be allowed below another inside its subtree; so nodes
         that lie above others have masks of their own.
         """
+        if len(at) == 1:
+            return self._mask(at, branch)
         above = self._above(at, at)
         mask = self._mask(at[~above], branch)
         for node in at[above]:
@@ -164,7 +166,7 @@ class Captures:
         found = self._known[key] if kept else None
         if found is None:
             mask = empty_mask(self._builder.size)
-            below = self._inner(self._builder.through(at, branch.head, mask))
+            below = self._trie.inner(self._builder.through(at, branch.head, mask))
             unknown = Unknown(branch)
             self._unknown.append(unknown)
             self._builder.add(below, state, mask)
@@ -175,10 +177,6 @@ class Captures:
                 size = mask.nbytes + doubtful.nbytes + ENTRY_BYTES
                 self._known.put(key, found, size)
         return found
-
-    def _inner(self, nodes: Ints) -> Ints:
-        """Return those of some nodes that have nodes below."""
-        return nodes[self._trie.skip[nodes] > nodes + 1]
 
     def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""

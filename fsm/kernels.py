@@ -24,8 +24,6 @@ BYTE, DEPTH, SKIP, TOKENS = range(4)
 # Columns of the states.
 ROW, ACCEPTS, FIRST_BRANCH, LAST_BRANCH, FIRST_TEXT, LAST_TEXT, CAPTURES = range(7)
 STATE_COLUMNS = 7
-# In the place of a state.
-DEAD = -1
 # In the place of a tail: nothing follows; the end is noted; `EXIT_BEHIND - state`: after a state.
 NOTHING, EXIT, EXIT_BEHIND = -1, -2, -10
 # In the place of the tail of what is asked for: a capture, a wide branch, a tail behind a tail;

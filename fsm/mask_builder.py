@@ -166,7 +166,7 @@ class MaskBuilder:
         self._table.know(head)
         exits = self._walk(items_of(np.array([node], np.int32), head, EXIT), mask)
         exits = exits[exits != node]
-        return HeadMask(Sparse.of(mask), exits, self.walker.inner(exits))
+        return HeadMask(Sparse.of(mask), exits, self.trie.inner(exits))
 
     def _counted_head(self, head: int, node: int) -> HeadMask | None:
         """Return what a lexeme with a wide counter allows; None if it has none."""
@@ -174,7 +174,7 @@ class MaskBuilder:
         if counted is None or not self._table.is_wide(head):
             return None
         mask, exits = self._counted(counted, node).within(counted.low, counted.high)
-        return HeadMask(Sparse.of(mask), exits, self.walker.inner(exits))
+        return HeadMask(Sparse.of(mask), exits, self.trie.inner(exits))
 
     def _whole(self, state: int) -> Bitmask | None:
         """Return what a wide lexeme or counter allows that has nothing behind it."""

@@ -145,7 +145,7 @@ class TokenGroups:
 
     def _behind(self, part: Part, exits: Ints) -> list[Part]:
         """Return where to go on behind a part, below the nodes where it may end."""
-        below = exits[self._trie.skip[exits] > exits + 1]
+        below = self._trie.inner(exits)
         if part.behind is None or not len(below):
             return []
         return [replace(part.behind, nodes=below)]

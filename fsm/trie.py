@@ -173,6 +173,10 @@ class VocabularyTrie:
         """Ids of the tokens that end below `node`, those at it left out; a view."""
         return self.token_ids[self.token_start[node + 1] : self.token_start[self.skip[node]]]
 
+    def inner(self, nodes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Those of some nodes that have nodes below."""
+        return nodes[self.skip[nodes] > nodes + 1]
+
     def child(self, node: int, byte: int) -> int:
         """Node below `node` by one byte, or -1 if there is none."""
         child, end = node + 1, self.skip[node]

@@ -201,10 +201,6 @@ class Walker:
         )
         return CountedTokens(trie, counts, exits[:left].copy(), exit_counts[:left].copy())
 
-    def inner(self, nodes: Ints) -> Ints:
-        """Return those of some nodes that have nodes below."""
-        return nodes[self.trie.skip[nodes] > nodes + 1]
-
 
 def items_of(nodes: Ints, state: int, tail: int) -> Ints:
     """Return the items of one state at some nodes: (nodes, 3)."""
