@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .grammar import Grammar
+from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
 from .splitting import Splits
 from .terms.arena import Kind
@@ -44,6 +45,8 @@ class Automaton:
         self._counting: dict[Bounded, int] = {}
         self._bases: dict[Counter, int] = {}
         self._unread: dict[int, Callable[[], Texts]] = {}
+        self._unmade: dict[int, Callable[[], int]] = {}
+        self._machines = MachineStates(self.terms, self._state, self._unmade_state)
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
 
@@ -62,10 +65,7 @@ class Automaton:
         term = self._terms_of[state]
         if term == UNMADE:
             bounded = self._counts[state]
-            if bounded is None:
-                term = self._any_text(self._unread[state]())
-            else:
-                term = self._counters.term(*bounded)
+            term = self._unmade[state]() if bounded is None else self._counters.term(*bounded)
             self._terms_of[state] = term
             self._states.setdefault(term, state)
         return term
@@ -77,10 +77,16 @@ class Automaton:
 
     def unread(self, texts: Callable[[], Texts]) -> int:
         """Return a new state of nothing but texts, which are told when they are asked for."""
+        state = self._unmade_state(lambda: self._any_text(texts()))
+        self._unread[state] = texts
+        return state
+
+    def _unmade_state(self, term: Callable[[], int]) -> int:
+        """Return a new state that begins with no counter, and whose term is yet to be made."""
         state = len(self._terms_of)
         self._terms_of.append(UNMADE)
         self._counts[state] = None
-        self._unread[state] = texts
+        self._unmade[state] = term
         return state
 
     def bounded(self, state: int) -> Bounded | None:
@@ -104,7 +110,9 @@ class Automaton:
 
     def row(self, state: int) -> list[tuple[int, int]]:
         """Return the disjoint (256-bit byte mask, successor) pairs; every successor is alive."""
-        return [(m, self._state(t)) for m, t in self.terms.row(self._term(state))]
+        term = UNMADE if state in self._machines else self._term(state)
+        found = self._machines.row(state, term)
+        return [(m, self._state(t)) for m, t in self.terms.row(term)] if found is None else found
 
     def step(self, state: int, byte: int) -> int:
         """Return the successor by one byte, `DEAD` if there is none."""
@@ -188,6 +196,8 @@ class Automaton:
         if found is None:
             if state in self._unread:
                 found = Alternatives((), self._unread[state](), None)
+            elif state in self._machines:
+                found = Alternatives((), None, state)
             else:
                 found = self._splits.of(self._term(state))
             self._alternatives[state] = found
@@ -211,7 +221,11 @@ class Automaton:
         """
         found = self._inside.get(state)
         if found is None:
-            found = self._inside[state] = self._splits.of_lexeme(self._term(state))
+            if state in self._machines:
+                found = self.alternatives(state)
+            else:
+                found = self._splits.of_lexeme(self._term(state))
+            self._inside[state] = found
         return found
 
     def after(self, branch: Branch, text: bytes | None) -> int:
@@ -290,7 +304,7 @@ class Automaton:
         Counters that no such text exhausts are cut to what it can reach, so that the states of a
         long list or string become one.
         """
-        if state in self._unread:
+        if state in self._unmade:
             return state
         bounded = self.bounded(state)
         if bounded is not None:
@@ -311,8 +325,9 @@ class Automaton:
         bounded = self._counts.get(state)
         if bounded is not None:
             return bounded[0].lexeme and bounded[0].tail == self.terms.EPSILON
-        unread = state in self._unread
-        return not unread and self.terms.nodes[self._term(state)][0] == Kind.LEXEME
+        if state in self._unmade:
+            return state in self._machines
+        return bool(self.terms.nodes[self._term(state)][0] == Kind.LEXEME)
 
     def counted(self, state: int) -> Counted | None:
         """Return the counter that a state begins with; None without one, or without bounds.
@@ -340,4 +355,4 @@ class Automaton:
 
         None if the language depends on a reference, which has a meaning in this grammar only.
         """
-        return fingerprint(self.terms, self._term(state))
+        return None if state in self._machines else fingerprint(self.terms, self._term(state))

@@ -10,15 +10,14 @@ right all labels have to obey the rule for such domains.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import cache, lru_cache, partial
-from typing import Any, Final, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator
+from functools import cache, lru_cache
+from typing import Final, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, difference, intersect, union
-from ..terms.rows import Row, union_rows
 from .idna import Letter, letters
 from .labels import Label, step
-from .machine import Machine, Speller
+from .machine import Speller, SteppedMachine
 from .punycode import (
     ENCODED,
     WINDOW,
@@ -59,6 +58,13 @@ _STANDINGS: Final = {
     "right": frozenset(("any", "right")),
 }
 
+# Alone, without other letters beside them, characters of ASCII differ in less.
+_ONLY_ASCII: Final = (
+    (Letter("L", alone=False), None, ((0x41, 0x5A), (0x61, 0x7A))),
+    (Letter("N", alone=False), None, ((0x30, 0x39),)),
+    (Letter("O", alone=False, itself="-"), None, chars("-")),
+)
+
 # A span: the first and the last code point that the characters beyond ASCII lie in.
 Span = tuple[int, int]
 _BMP: Final[Span] = (0x80, 0xFFFF)
@@ -76,6 +82,11 @@ class Place(NamedTuple):
     span: Span | None = None
     capital: bool = False
     start: str = ""  # as far as it is a prefix of xn--
+
+
+def first_place(room: int) -> Place:
+    """Return the place before a name of at most `room` octets, and never more than 253."""
+    return Place(min(room, NAME_OCTETS))
 
 
 class Basic(NamedTuple):
@@ -102,16 +113,12 @@ class Encoded(NamedTuple):
 State = Place | Basic | Encoded
 
 
-class Hosts(Machine):
+class Hosts(SteppedMachine):
     """The machine of host names."""
 
     def __init__(self, speller: Speller, *, international: bool) -> None:
         super().__init__(speller)
         self._international = international
-
-    def start(self, room: int = NAME_OCTETS) -> int:
-        """Return the term of the names of at most `room` octets, and never more than 253."""
-        return self.term(Place(min(room, NAME_OCTETS)))
 
     def accepts(self, state: State) -> bool:
         """Return whether the name may end here."""
@@ -122,25 +129,9 @@ class Hosts(Machine):
         missing = None if isinstance(key, Place) else _missing(key)
         return super().min_length(key) if missing is None else missing
 
-    def term(self, state: Any) -> int:
-        """Return the term of all texts from `state` on; its row needs no terms for the moves."""
-        found = super().term(state)
-        self.terms.tell_row(found, partial(self._row, state))
-        return found
-
-    def _row(self, state: State) -> Row:
-        terms, char = self.terms, self.speller.alphabet.char
-        steps = _steps(state, self._international)
-        rows = [
-            tuple((mask, terms.concat(rest, tail)) for mask, rest in terms.raw_row(char(ranges)))
-            for ranges, tail in ((ranges, self.term(place)) for ranges, place in steps)
-        ]
-        return union_rows(rows, terms.union)
-
-    def moves(self, state: State) -> Iterator[int]:
-        """Yield the next characters, and the dot."""
-        for ranges, place in _steps(state, self._international):
-            yield self.on(ranges, self.term(place))
+    def steps(self, state: State) -> Iterable[tuple[CharSet, Hashable]]:
+        """Return the next characters, and the dot."""
+        return _steps(state, self._international)
 
 
 @lru_cache(MOST_STEPS, typed=True)
@@ -181,7 +172,7 @@ def _chars(place: Place, international: bool) -> Iterator[tuple[CharSet, State]]
         for state in (Basic(place.room, place.domain), Encoded(place.room, place.domain)):
             if _missing(state) is not None:
                 yield chars("-"), state
-    if not place.wide:
+    if international and not place.wide:
         capital = step(place.label, Letter("L"))
         if capital:
             yield from _checked(_CAPITALS, _basic(place, capital, ""), capital=True)
@@ -293,9 +284,9 @@ def _union(sets: tuple[CharSet, ...]) -> CharSet:
 @cache
 def _groups(international: bool) -> tuple[tuple[Letter, Span | None, CharSet], ...]:
     """Return the characters of labels by what the rules ask of them and by their spans."""
-    windows = [(start, start + WINDOW - 1) for start in WINDOWS]
     if not international:
-        return _ascii_groups()
+        return _ONLY_ASCII
+    windows = [(start, start + WINDOW - 1) for start in WINDOWS]
     found: list[tuple[Letter, Span | None, CharSet]] = [*_ascii_groups()]
     for letter, ranges in letters().items():
         rest = difference(ranges, _ASCII)
@@ -308,7 +299,7 @@ def _groups(international: bool) -> tuple[tuple[Letter, Span | None, CharSet], .
 
 
 def _ascii_groups() -> tuple[tuple[Letter, None, CharSet], ...]:
-    """Return the groups of ASCII, which need no table."""
+    """Return the groups of ASCII beside other letters; capitals are told apart before."""
     return (
         (Letter("L", alone=False), None, ((0x61, 0x6B), (0x6D, 0x7A))),
         (Letter("L", alone=False, itself="l"), None, chars("l")),
@@ -336,9 +327,9 @@ def most_octets(basic: int, wide: int, span: Span) -> int:
 
 def hostname(speller: Speller) -> int:
     """Return the names of RFC 1123, encoded labels included."""
-    return Hosts(speller, international=False).start()
+    return Hosts(speller, international=False).term(first_place(NAME_OCTETS))
 
 
 def idn_hostname(speller: Speller) -> int:
     """Return the names of RFC 5890: `hostname`, and labels of other letters."""
-    return Hosts(speller, international=True).start()
+    return Hosts(speller, international=True).term(first_place(NAME_OCTETS))

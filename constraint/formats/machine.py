@@ -14,6 +14,7 @@ from typing import Any
 
 from ..regex.char_sets import CharSet
 from ..regex.compiler import Alphabet, compile_regex
+from ..terms.rows import Row, union_rows
 from ..terms.shortest import INFINITE
 from ..terms.terms import Terms
 
@@ -70,6 +71,10 @@ class Machine(ABC):
 
     def min_length(self, key: Any) -> int:
         """Return the length in bytes of a shortest text, breadth first over the rows."""
+        return self.searched_length(key)
+
+    def searched_length(self, key: Hashable) -> int:
+        """Return the length in bytes of a shortest text; searched for once."""
         if key not in self._lengths:
             self._lengths[key] = self._search(key)
         return self._lengths[key]
@@ -84,3 +89,42 @@ class Machine(ABC):
             seen = seen | frontier
             length += 1
         return INFINITE
+
+
+class SteppedMachine(Machine):
+    """A machine of single characters: its rows need no terms for the states they lead to.
+
+    No character is in two steps of a state, and no step of `others` begins like one of them.
+    """
+
+    @abstractmethod
+    def steps(self, state: Any) -> Iterable[tuple[CharSet, Hashable]]:
+        """Return the next characters with the states behind them."""
+
+    def others(self, state: Any) -> Iterable[int]:
+        """Return the terms of the other ways to go on."""
+        return ()
+
+    def moves(self, state: Any) -> Iterable[int]:
+        """Yield a term for each way to go on."""
+        for ranges, after in self.steps(state):
+            yield self.on(ranges, self.term(after))
+        yield from self.others(state)
+
+    def row(self, state: Any) -> tuple[list[tuple[int, Hashable]], Row]:
+        """Return (byte mask, state) pairs, and of bytes that end no character (mask, term) pairs.
+
+        That the text may end is left out.
+        """
+        terms, char = self.terms, self.speller.alphabet.char
+        whole: list[tuple[int, Hashable]] = []
+        parts = [terms.raw_row(term) for term in self.others(state)]
+        for ranges, after in self.steps(state):
+            begun = []
+            for mask, rest in terms.raw_row(char(ranges)):
+                if rest == terms.EPSILON:
+                    whole.append((mask, after))
+                else:
+                    begun.append((mask, terms.concat(rest, self.term(after))))
+            parts.append(tuple(begun))
+        return whole, union_rows([part for part in parts if part], terms.union)

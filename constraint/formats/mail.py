@@ -7,13 +7,13 @@ a host name, or an address in brackets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, normal
 from .addresses import IPV4, IPV6_IN_MAIL
-from .hostnames import Hosts
-from .machine import Machine, Speller
+from .hostnames import Hosts, State, first_place
+from .machine import Speller
 
 LOCAL_OCTETS: Final = 64
 MAILBOX_OCTETS: Final = 254  # a path has 256, two of which are its angle brackets
@@ -35,55 +35,71 @@ _WIDE: Final[tuple[tuple[int, CharSet], ...]] = (
 class Local(NamedTuple):
     """A place in the local part, behind `octets` of it."""
 
-    place: Literal["start", "atom", "dot", "quoted", "end"] = "start"
+    place: Literal["start", "atom", "dot", "quoted", "escaped", "end"] = "start"
     octets: int = 0
 
 
-class Mail(Machine):
-    """The machine of local parts; what follows is a term of its own."""
+class Domain(NamedTuple):
+    """The place behind the `@`; `room` octets are left for a host name."""
+
+    room: int
+
+
+class Mail(Hosts):
+    """The machine of local parts, and of the host names behind them."""
 
     def __init__(self, speller: Speller, *, international: bool) -> None:
-        super().__init__(speller)
+        super().__init__(speller, international=international)
         self._wide = _WIDE if international else ()
-        self._hosts = Hosts(speller, international=international)
         self._literal = speller.regex(rf"\[(?:{IPV4}|[Ii][Pp][Vv]6:{IPV6_IN_MAIL})\]")
 
-    def accepts(self, state: Local) -> bool:
-        """Return False: a domain has to follow."""
-        return False
+    def accepts(self, state: Local | Domain | State) -> bool:
+        """Return whether a text may end here: in a domain only."""
+        return not isinstance(state, Local | Domain) and super().accepts(state)
 
-    def moves(self, state: Local) -> Iterator[int]:
-        """Yield the ways to go on."""
+    def min_length(self, key: Local | Domain | State) -> int:
+        """Return the length of a shortest rest."""
+        if isinstance(key, Local | Domain):
+            return self.searched_length(key)
+        return super().min_length(key)
+
+    def steps(self, state: Local | Domain | State) -> Iterable[tuple[CharSet, Hashable]]:
+        """Return the next characters of the part that the text is in."""
+        if isinstance(state, Domain):
+            return super().steps(first_place(state.room))
+        return self._in_local(state) if isinstance(state, Local) else super().steps(state)
+
+    def others(self, state: Local | Domain | State) -> Iterable[int]:
+        """Return the address in brackets that may stand for a domain."""
+        return (self._literal,) if isinstance(state, Domain) else ()
+
+    def _in_local(self, state: Local) -> Iterator[tuple[CharSet, Hashable]]:
         left = LOCAL_OCTETS - state.octets
         if state.place == "quoted":
             yield from self._quoted(state.octets, left)
+        elif state.place == "escaped":
+            yield ((0x20, 0x7E),), Local("quoted", state.octets + 1)
         elif state.place != "end":
             yield from self._chars(_ATOM, "atom", state.octets, left)
         if state.place == "start":
-            yield self._then('"', Local("quoted", 1))
+            yield chars('"'), Local("quoted", 1)
         if state.place == "atom" and left >= 2:
-            yield self._then(".", Local("dot", state.octets + 1))
+            yield chars("."), Local("dot", state.octets + 1)
         if state.place in ("atom", "end"):
-            room = MAILBOX_OCTETS - state.octets - 1
-            domain = self.terms.union((self._hosts.start(room), self._literal))
-            yield self.terms.concat(self.speller.text("@"), domain)
+            yield chars("@"), Domain(MAILBOX_OCTETS - state.octets - 1)
 
-    def _quoted(self, octets: int, left: int) -> Iterator[int]:
-        yield self._then('"', Local("end", octets + 1))
+    def _quoted(self, octets: int, left: int) -> Iterator[tuple[CharSet, Local]]:
+        yield chars('"'), Local("end", octets + 1)
         yield from self._chars(_QUOTED, "quoted", octets, left - 1)
         if left >= 3:
-            escaped = self.on(((0x20, 0x7E),), self.term(Local("quoted", octets + 2)))
-            yield self.terms.concat(self.speller.text("\\"), escaped)
+            yield chars("\\"), Local("escaped", octets + 1)
 
     def _chars(
         self, ascii_chars: CharSet, place: Literal["atom", "quoted"], octets: int, left: int
-    ) -> Iterator[int]:
+    ) -> Iterator[tuple[CharSet, Local]]:
         for size, ranges in ((1, ascii_chars), *self._wide):
             if size <= left:
-                yield self.on(ranges, self.term(Local(place, octets + size)))
-
-    def _then(self, text: str, state: Local) -> int:
-        return self.terms.concat(self.speller.text(text), self.term(state))
+                yield ranges, Local(place, octets + size)
 
 
 def email(speller: Speller) -> int:

@@ -51,7 +51,6 @@ class Terms(TermArena):
         self._steps: dict[tuple[int, int], int] = {}
         self.fingerprints: dict[int, bytes | None] = {}
         self.recalled: dict[Hashable, int] = {}
-        self._told_rows: dict[int, Callable[[], Row]] = {}
         self.at_least: Callable[[int], int] = _no_bound  # for what a shortest text has in bytes
 
     def fork(self, fuel: float) -> Terms:
@@ -115,10 +114,6 @@ class Terms(TermArena):
                 row = tuple(pair for pair in row if not self.is_empty(pair[1]))
             self._rows[term] = row
         return row
-
-    def tell_row(self, term: int, row: Callable[[], Row]) -> None:
-        """Take the row of a reference from who knows it, instead of from what it expands to."""
-        self._told_rows.setdefault(term, row)
 
     def raw_row(self, term: int) -> Row:
         """Return `row(term)` with successors that may be empty; cheaper where each is new."""
@@ -234,7 +229,7 @@ class Terms(TermArena):
         if kind == Kind.UNION or kind == Kind.INTERSECT:
             return node[1]  # type: ignore[no-any-return]
         if kind == Kind.REFERENCE:
-            return () if term in self._told_rows else (node[1].expand(node[2]),)
+            return (node[1].expand(node[2]),)
         if kind >= Kind.REPEAT:
             return (node[1],)
         return ()
@@ -260,8 +255,7 @@ class Terms(TermArena):
         if kind == Kind.LEXEME:
             return gather((mask, self.lexeme(rest)) for mask, rest in raw[node[1]])
         if kind == Kind.REFERENCE:
-            told = self._told_rows.get(term)
-            return raw[node[1].expand(node[2])] if told is None else told()
+            return raw[node[1].expand(node[2])]
         if kind == Kind.CAPTURE:
             return gather(self._capture_pairs(*node[1:]))
         return ()
