@@ -1,0 +1,88 @@
+"""States inside the lexemes of machines: numbers whose terms are made only if somebody asks.
+
+Where every character counts, as in a host name, a walk through the vocabulary meets a new state
+with each of them, and most are never met again. A machine tells what each byte leads to; all that
+a state needs beside its key is what comes behind the lexeme's text, mostly a quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+from .formats.machine import SteppedMachine
+from .terms.arena import Kind
+from .terms.rows import union_rows
+from .terms.terms import Terms
+
+
+class Inside(NamedTuple):
+    """A place in a lexeme: a state of a machine, and the term behind its text, never empty."""
+
+    machine: SteppedMachine
+    behind: int
+    key: Hashable
+
+
+class MachineStates:
+    """Numbers the places in lexemes of one grammar.
+
+    `number` gives the state of a term, `unmade` a new state whose term is made when it is asked
+    for.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        number: Callable[[int], int],
+        unmade: Callable[[Callable[[], int]], int],
+    ) -> None:
+        self.terms = terms
+        self._number = number
+        self._unmade = unmade
+        self._states: dict[Inside, int] = {}
+        self._inside: dict[int, Inside] = {}
+
+    def __contains__(self, state: int) -> bool:
+        """Return whether a state was made here."""
+        return state in self._inside
+
+    def row(self, state: int, term: int) -> list[tuple[int, int]] | None:
+        """Return the (256-bit byte mask, successor) pairs of a state; None if it is no such place.
+
+        `term` is that of a state that was not made here.
+        """
+        at = self._inside.get(state) or self._place_of(term)
+        if at is None:
+            return None
+        terms = self.terms
+        whole, begun = at.machine.row(at.key)
+        row = [(mask, self._state(at._replace(key=key))) for mask, key in whole]
+        parts = [tuple((mask, terms.concat(rest, at.behind)) for mask, rest in begun)]
+        if at.machine.accepts(at.key):
+            parts.append(terms.row(at.behind))
+        behind = union_rows(parts, terms.union) if any(parts) else ()
+        return row + [(mask, self._number(terms.lexeme(rest))) for mask, rest in behind]
+
+    def _state(self, at: Inside) -> int:
+        state = self._states.get(at)
+        if state is None:
+            state = self._states[at] = self._unmade(lambda: self._term(at))
+            self._inside[state] = at
+        return state
+
+    def _term(self, at: Inside) -> int:
+        terms = self.terms
+        return terms.lexeme(terms.concat(at.machine.term(at.key), at.behind))
+
+    def _place_of(self, term: int) -> Inside | None:
+        """Return the place in a machine's lexeme that a term stands for, None if it is another."""
+        nodes = self.terms.nodes
+        if nodes[term][0] != Kind.LEXEME or nodes[nodes[term][1]][0] != Kind.CONCAT:
+            return None
+        _, head, behind = nodes[nodes[term][1]]
+        if nodes[head][0] != Kind.REFERENCE or not isinstance(nodes[head][1], SteppedMachine):
+            return None
+        return (
+            None if self.terms.nullable(behind) else Inside(nodes[head][1], behind, nodes[head][2])
+        )
