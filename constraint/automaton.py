@@ -15,6 +15,7 @@ from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
 from .splitting import Splits
+from .terms import captures
 from .terms.arena import Kind
 from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
@@ -23,6 +24,7 @@ from .terms.folding import Folds
 DEAD = -1
 UNMADE = -1  # in the place of a term
 NO_TAIL = -1  # in the place of a state that follows
+NO_TEXTS = Texts((), ())
 
 
 class Automaton:
@@ -150,28 +152,31 @@ class Automaton:
     def walk(self, state: int, text: bytes) -> int:
         """Return the state behind some bytes, `DEAD` if they leave the language.
 
-        Where only texts may follow, all bytes that they have in common are one step.
+        Where only texts and captures may follow, all bytes up to the end of one are one step.
         """
         at = 0
         while at < len(text) and state != DEAD:
             found = self.alternatives(state)
-            if found.branches or found.texts is None or found.rest is not None:
+            if found.rest is not None or not all(b.tail is None for b in found.branches):
                 state, at = self.step(state, text[at]), at + 1
             else:
-                state, at = self._stride(state, found.texts, text, at)
+                state, at = self._stride(found, text, at)
         return state
 
-    def _stride(self, state: int, texts: Texts, text: bytes, at: int) -> tuple[int, int]:
-        """Step from a state with texts alone to the end of those that `text[at:]` agrees with."""
-        left = text[at:]
-        pairs = list(zip(texts.texts, texts.tails, strict=True))
-        begun = [(t, tail) for t, tail in pairs if t[0] == left[0]]
-        if len(begun) == 1 and left.startswith(begun[0][0]):
-            return begun[0][1], at + len(begun[0][0])
-        if any(left.startswith(t) for t, _ in begun):
-            return self.step(state, left[0]), at + 1
-        kept = [self.behind_text(t[len(left) :], tail) for t, tail in begun if t.startswith(left)]
-        return self._state(self.terms.union(kept)), len(text)
+    def _stride(self, found: Alternatives, text: bytes, at: int) -> tuple[int, int]:
+        """Step along texts and captures to the first end of those that `text[at:]` agrees with."""
+        left, terms = text[at:], self.terms
+        texts = found.texts or NO_TEXTS
+        begun = [
+            pair for pair in zip(texts.texts, texts.tails, strict=True) if pair[0][0] == left[0]
+        ]
+        ends = [len(t) for t, _ in begun if left.startswith(t)]
+        ends += [captures.end_of(terms, branch.capture[0], left) for branch in found.branches]
+        left = left[: min(ends, default=len(left))]
+        parts = [self.behind_text(t[len(left) :], tail) for t, tail in begun if t.startswith(left)]
+        for capture, tail in (branch.capture for branch in found.branches):
+            parts.append(terms.concat(captures.behind(terms, capture, left), tail))
+        return self.any_of(parts), at + len(left)
 
     def _step_branch(self, branch: Branch, byte: int) -> int:
         """Step the shared lexeme, whose row is known long before that of the whole state."""

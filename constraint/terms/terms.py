@@ -195,9 +195,10 @@ class Terms(TermArena):
             return self._concat2(self.step(node[1], byte), node[2])
         _, head, owner, key, text = node
         rest = self.step(head, byte)
-        return rest and self._captured(rest, owner, key, text + bytes([byte]))
+        return rest and self.captured(rest, owner, key, text + bytes([byte]))
 
-    def _captured(self, rest: int, owner: CaptureOwner, key: Hashable, text: bytes) -> int:
+    def captured(self, rest: int, owner: CaptureOwner, key: Hashable, text: bytes) -> int:
+        """Return what is left of a capture that has read `text`, by the rest of its head."""
         if rest == self.EPSILON:
             return owner.finish(key, text)
         return self.capture(rest, owner, key, text)
@@ -279,7 +280,7 @@ class Terms(TermArena):
                 bit = mask & -mask
                 byte = bit.bit_length() - 1
                 self.spend(CAPTURE_WORK)
-                yield bit, self._captured(rest, owner, key, text + bytes([byte]))
+                yield bit, self.captured(rest, owner, key, text + bytes([byte]))
                 mask ^= bit
 
     def is_empty(self, term: int) -> bool:
