@@ -9,21 +9,21 @@ Where the owner cannot list what is taken, a capture is walked text by text.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.parts import Branch
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .recent import Recent
-from .trie import VocabularyTrie
+from .trie import VocabularyTrie, find_node
 from .walker import NO_NODES
 
 Ints = npt.NDArray[np.int32]
-KNOWN_BYTES = 8 << 20  # of one grammar's captures; a fourth of it for the beginnings of texts
+KNOWN_BYTES = 8 << 20  # of one grammar's captures
 ENTRY_BYTES = 256
 MOST_DOUBTFUL = 256  # nodes whose tokens are asked one by one
 
@@ -75,13 +75,12 @@ class Captures:
         self._builder = builder
         self._automaton, self._trie = builder.automaton, builder.trie
         self._known: Recent[tuple[int, int, int], CaptureMask] = Recent(KNOWN_BYTES)
-        self._beginnings: Recent[tuple[bytes, int], Ints] = Recent(KNOWN_BYTES // 4)
         self._unknown: list[Unknown] = []
 
     @property
     def held_bytes(self) -> int:
         """Return the size of what is kept."""
-        return self._known.held_bytes + self._beginnings.held_bytes
+        return self._known.held_bytes
 
     def mask(self, at: Ints, branch: Branch) -> Bitmask:
         """Return the mask of a capture below some nodes.
@@ -180,23 +179,9 @@ class Captures:
 
     def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
-        ids = [self._beginning(text, start) for text, start in product(blocked, at.tolist())]
-        ids = [found for found in ids if len(found)]
-        if ids:
-            mask = mask.copy()
-            forbid(mask, np.concatenate(ids))
+        mask, ends = mask.copy(), np.cumsum(np.fromiter(map(len, blocked), np.int64, len(blocked)))
+        forbid_below(self._trie.nodes, self._trie.token_ids, at, b"".join(blocked), ends, mask)
         return mask
-
-    def _beginning(self, text: bytes, start: int) -> Ints:
-        """Return the tokens below a node that spell a text or begin with it; remembered."""
-        found = self._beginnings[text, start]
-        if found is None:
-            trie = self._trie
-            node = trie.find(text, start)
-            first, last = (node, trie.skip[node]) if node >= 0 else (0, 0)
-            found = trie.token_ids[trie.token_start[first] : trie.token_start[last]]
-            self._beginnings.put((text, start), found, len(text) + ENTRY_BYTES)
-        return found
 
     def _each_exit(self, node: int, branch: Branch) -> Bitmask:
         """Return the mask of a capture below `node`, asking for every text what follows it."""
@@ -214,3 +199,24 @@ class Captures:
                 states.append(state)
         self._builder.add_all(np.array(nodes, np.int32), np.array(states, np.int32), mask)
         return mask
+
+
+@njit(cache=True, nogil=True)
+def forbid_below(
+    nodes: Any, token_ids: Any, starts: Any, texts: bytes, ends: Any, mask: Any
+) -> None:
+    """Clear the tokens that lead from some nodes over the end of a text, or to it.
+
+    Shapes: nodes (n + 1, 4), those of a trie, with its token_ids; starts (nodes,); ends (k,): where
+    each text ends in `texts`; mask (words,).
+    """
+    for at in range(starts.shape[0]):
+        begin = 0
+        for text in range(ends.shape[0]):
+            node = find_node(nodes, texts, begin, ends[text], starts[at])
+            begin = ends[text]
+            if node < 0:
+                continue
+            for i in range(nodes[node, 3], nodes[nodes[node, 2], 3]):
+                token = token_ids[i]
+                mask[token >> 5] &= ~(np.int32(1) << np.int32(token & 31))

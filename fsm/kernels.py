@@ -65,10 +65,10 @@ def explore(
     gets the state behind each token (states without a row are then asked for), or empty; exits
     (e,).
 
-    Returns the numbers of exits, of items asked for, of those among them that ask for more than
-    what their state is, of items seen, and whether a buffer was too small: then all is to be done
-    again with larger ones. Cost: one table read for each node whose parent is
-    alive; a binary search among the texts for each node that a text leads to.
+    Returns the numbers of exits, of items whose states are asked for, of those at the end of
+    `asked` that ask for more than that, of items seen, and whether a buffer was too small: then all
+    is to be done again with larger ones. Cost: one table read for each node whose parent is alive;
+    a binary search among the texts for each node that a text leads to.
     """
     first_own = shared.shape[0]
     wants_ends = ends.shape[0] > 0
@@ -87,7 +87,7 @@ def explore(
             at = begun
             begun += 1
         node, state, tail = work[at, 0], work[at, 1], work[at, 2]
-        if 2 * seen > slots or open_questions + 2 >= asked.shape[0]:
+        if 2 * seen > slots or open_questions + special + 2 >= asked.shape[0]:
             return left, open_questions, special, seen, True
         # Whether this item was done before.
         slot = np.int64(node) * 0x9E3779B1 + np.int64(state) * 0x85EBCA77
@@ -168,11 +168,8 @@ def explore(
                     i = trie[i, SKIP]
             continue
         if states[state, CAPTURES]:
-            asked[open_questions, 0] = node
-            asked[open_questions, 1] = state
-            asked[open_questions, 2] = CAPTURED
-            open_questions += 1
             special += 1
+            asked[-special, 0], asked[-special, 1], asked[-special, 2] = node, state, CAPTURED
         for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
             wide = branches[b, 2] and end - node > BIG
             behind = branches[b, 1]
@@ -181,16 +178,14 @@ def explore(
             elif tail == EXIT:
                 behind = EXIT_BEHIND - behind
             if wide or (tail != NOTHING and tail != EXIT and branches[b, 1] != SAME):
-                if open_questions + 2 >= asked.shape[0]:
+                if open_questions + special + 2 >= asked.shape[0]:
                     return left, open_questions, special, seen, True
-                asked[open_questions, 0] = node
-                asked[open_questions, 1] = b if wide else state
-                if not wide:
-                    asked[open_questions, 2] = NESTED
-                else:
-                    asked[open_questions, 2] = WIDE if tail == NOTHING else WIDE_EXIT
-                open_questions += 1
                 special += 1
+                asked[-special, 0], asked[-special, 1] = node, b if wide else state
+                if not wide:
+                    asked[-special, 2] = NESTED
+                else:
+                    asked[-special, 2] = WIDE if tail == NOTHING else WIDE_EXIT
                 continue
             if count >= room:
                 return left, open_questions, special, seen, True

@@ -24,10 +24,10 @@ from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .counted import CountedTokens
 from .head_masks import HeadMask, Sparse
-from .kernels import BIG, CAPTURED, EXIT, EXIT_BEHIND, NESTED, NOTHING, WIDE
+from .kernels import BIG, CAPTURED, EXIT, NESTED, NOTHING, WIDE
 from .recent import Recent
 from .vocabulary import Vocabulary
-from .walker import AT_ROOT, NO_NODES, ROOT, Walker, distinct, items_of
+from .walker import AT_ROOT, NO_ITEMS, NO_NODES, ROOT, Walker, items_of
 
 Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
@@ -111,28 +111,24 @@ class MaskBuilder:
         """Do some items and what follows from them; return the exits."""
         exits, under = [], self.walker.begin()
         while len(items):
-            asked, left = self.walker.run_on(items, under, mask)
-            exits.append(left)
-            items = self._answered(asked.copy(), mask) if len(asked) else asked
+            exits.append(self.walker.run_on(items, under, mask))
+            special, under.special = under.special, []
+            items = self._answered(special, mask) if special else NO_ITEMS
         return exits[0] if len(exits) == 1 else np.concatenate([NO_NODES, *exits])
 
-    def _answered(self, asked: Ints, mask: Bitmask) -> Ints:
+    def _answered(self, special: list[list[int]], mask: Bitmask) -> Ints:
         """Answer what a walk has asked for; return the items to go on with."""
-        tails = asked[:, 2]
-        plain = (tails > CAPTURED) | (tails <= EXIT_BEHIND)
-        more: list[Ints] = [asked[plain]]
-        for state in distinct(more[0][:, 1]):
-            self._table.know(state)
-        captured: dict[int, list[int]] = {}
-        for node, state, tail in asked[~plain].tolist():
+        more = [NO_ITEMS]
+        captured: dict[int, set[int]] = {}
+        for node, state, tail in special:
             if tail == CAPTURED:
-                captured.setdefault(state, []).append(node)
+                captured.setdefault(state, set()).add(node)
             elif tail == NESTED:
                 raise AssertionError("what a lexeme is made of has no branches")
             else:
                 more.append(self._beyond(node, state, NOTHING if tail == WIDE else EXIT, mask))
         for state, nodes in captured.items():
-            at = np.array(nodes, np.int32)
+            at = np.array(sorted(nodes), np.int32)
             for capture in self._table.captures[state]:
                 mask |= self._captures.mask(at, capture)
         return np.concatenate(more)

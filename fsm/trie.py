@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from ..schemas.errors import ValidationError
 
@@ -158,12 +159,7 @@ class VocabularyTrie:
 
     def find(self, prefix: bytes, start: int = 0) -> int:
         """Node that `prefix` leads to from node `start`, or -1 if no token goes that way."""
-        node = start
-        for byte in prefix:
-            node = self.child(node, byte)
-            if node < 0:
-                return -1
-        return node
+        return int(find_node(self.nodes, prefix, 0, len(prefix), start))
 
     def tokens_at(self, node: int) -> npt.NDArray[np.int32]:
         """Ids of the tokens that end at `node`, ascending; a view."""
@@ -179,10 +175,25 @@ class VocabularyTrie:
 
     def child(self, node: int, byte: int) -> int:
         """Node below `node` by one byte, or -1 if there is none."""
-        child, end = node + 1, self.skip[node]
-        while child < end and self.byte[child] < byte:
-            child = int(self.skip[child])
-        return child if child < end and self.byte[child] == byte else -1
+        return self.find(bytes((byte,)), node)
+
+
+@njit(cache=True, nogil=True)
+def find_node(nodes: Any, text: bytes, begin: int, end: int, start: int) -> int:
+    """Return the node that text[begin:end] leads to from node `start`, -1 if there is none.
+
+    Shape: nodes (n + 1, 4), those of a trie.
+    """
+    node = start
+    for at in range(begin, end):
+        byte = text[at]
+        child, last = node + 1, nodes[node, 2]
+        while child < last and nodes[child, 0] < byte:
+            child = nodes[child, 2]
+        if child >= last or nodes[child, 0] != byte:
+            return -1
+        node = child
+    return node
 
 
 def _flatten(tokens: list[bytes]) -> tuple[_Bytes, _Ints, _Ints]:

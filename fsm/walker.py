@@ -6,7 +6,7 @@ needs more. It walks until something is asked for; the answer is the caller's de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +34,14 @@ AT_ROOT = np.zeros(1, np.int32)
 
 @dataclass(slots=True)
 class Walk:
-    """A walk that may take several runs: its stamp, and how many items were done under it."""
+    """A walk that may take several runs: its stamp, and how many items were done under it.
+
+    `special` has the (node, state, tail) items that ask for more than what their state is.
+    """
 
     stamp: int
     seen: int = 0
+    special: list[list[int]] = field(default_factory=list)
 
 
 class Walker:
@@ -52,7 +56,6 @@ class Walker:
         self._stamp = 0
         self._parts = np.empty((MOST_PARTS, 5), np.int32)
         self._later_parts = np.empty_like(self._parts)
-        self._special = 0
         self._make_room(FIRST_ROOM, NO_ITEMS)
 
     def _make_room(self, room: int, items: Ints) -> None:
@@ -78,24 +81,27 @@ class Walker:
     def run(
         self, items: Ints, under: Walk, mask: Bitmask, ends: Ints = NO_ENDS
     ) -> tuple[Ints, Ints]:
-        """Walk from (node, state, tail) items; return the items asked for, and the exits."""
+        """Walk from (node, state, tail) items; return those whose states are asked for, and exits.
+
+        The first are a view of a buffer.
+        """
         if len(items) < len(self._work):
             self._work[: len(items)] = items
         else:
             self._make_room(2 * len(items), items)
         return self._run(len(items), under, mask, ends)
 
-    def run_on(self, items: Ints, under: Walk, mask: Bitmask) -> tuple[Ints, Ints]:
-        """Do what `run` does, and take apart what states are asked for, until more is asked for."""
+    def run_on(self, items: Ints, under: Walk, mask: Bitmask) -> Ints:
+        """Do what `run` does, take apart what states are asked for, and go on; return the exits."""
         asked, exits = self.run(items, under, mask)
         found = [exits]
-        while len(asked) and not self._special:
+        while len(asked):
             for state in distinct(asked[:, 1]):
                 self.table.know(state)
             self._work, self._asked = self._asked, self._work
             asked, exits = self._run(len(asked), under, mask, NO_ENDS)
             found.append(exits)
-        return asked, found[0] if len(found) == 1 else np.concatenate(found)
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _run(self, items: int, under: Walk, mask: Bitmask, ends: Ints) -> tuple[Ints, Ints]:
         """Do the first items of the work; what is asked for is a view of the buffer.
@@ -105,7 +111,7 @@ class Walker:
         trie, table, before = self.trie, self.table, under.seen
         table.cover()
         while True:
-            left, asked, self._special, under.seen, too_small = explore(
+            left, asked, special, under.seen, too_small = explore(
                 trie.nodes,
                 trie.token_ids,
                 table.shared,
@@ -127,6 +133,8 @@ class Walker:
             )
             if not too_small:
                 self.automaton.terms.spend((under.seen - before) // ITEMS_A_STEP)
+                if special:
+                    under.special += self._asked[-special:].tolist()
                 return self._asked[:asked], self._exits[:left].copy()
             room = GROWTH * len(self._work)
             if room > MOST_ROOM:

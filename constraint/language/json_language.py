@@ -351,7 +351,7 @@ class JsonLanguage:
     def text_matters(self, key: FreeName) -> bool:
         """Return whether more free names may be needed, or those that are taken are not listed."""
         counts = self._objects[key.written.shape].layout.counts
-        return bool(counts or key.written.pending) or self.blocked(key, b"") is None
+        return bool(counts or key.written.pending) or self.text.style.escapes != "canonical"
 
     def after_any(self, key: FreeName) -> int | None:
         """Return what follows a name that need not be remembered."""
@@ -369,9 +369,9 @@ class JsonLanguage:
         """Return how `text` could go on to spell a name that is not free, with its quote."""
         if self.text.style.escapes != "canonical":
             return None
-        names = (*self._objects[key.written.shape].layout.names, *key.written.names)
-        spelled = (canonical_body(name) + b'"' for name in names)
-        return tuple(name[len(text) :] for name in spelled if name.startswith(text))
+        declared = self._objects[key.written.shape].layout.closed_names
+        spelled = (*declared, *(canonical_body(name) + b'"' for name in key.written.names))
+        return tuple(n[len(text) :] for n in spelled if n.startswith(text)) if text else spelled
 
 
 Key: TypeAlias = int | Written | Items | Member | Containers

@@ -9,11 +9,13 @@ members and cells can carry which obligations is a bit set for each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from ...schemas.errors import GrammarTooLargeError
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import KeyClass, ObjectShape, Pattern, Rule
 from ..schema.strings import covers
+from ..text.json_text import canonical_body
 from .name_languages import cut, few_names
 
 MOST_OBLIGATIONS = 6
@@ -52,6 +54,11 @@ class Layout:
         self.required = sum(1 << i for i, name in enumerate(self.names) if name in shape.required)
         self.obligations = (1 << len(shape.exists)) - 1
         self.counts = bool(shape.low) or shape.high is not None
+
+    @cached_property
+    def closed_names(self) -> tuple[bytes, ...]:
+        """The canonical spellings of the names, with the closing quote."""
+        return tuple(canonical_body(name) + b'"' for name in self.names)
 
     def _lay_out_cells(self, names: dict[str, None]) -> None:
         """Find the cells; the names of small ones are added to `names`."""
