@@ -21,6 +21,11 @@ class Splits:
     def of(self, term: int) -> Alternatives:
         """Take a term apart."""
         terms, nodes = self.terms, self.terms.nodes
+        node = nodes[term]
+        if node[0] == Kind.CONCAT:
+            found = self._of_row(node[1], node[2])
+            if found is not None:
+                return found
         branches: list[Branch] = []
         texts: list[tuple[bytes, int]] = []
         plain: list[int] = []
@@ -44,6 +49,18 @@ class Splits:
             else:
                 plain.append(terms.concat(part, tail))
         return self._told(branches, texts, plain, term)
+
+    def _of_row(self, head: int, tail: int) -> Alternatives | None:
+        """Take apart a lexeme or a text with what follows it; None for other rows."""
+        node = self.terms.nodes[head]
+        if node[0] == Kind.LEXEME:
+            return Alternatives((Branch(self._number(head), self._number(tail)),), None, None)
+        if node[0] != Kind.LITERAL or not self.terms.certain(tail):
+            return None
+        text, tail = self._text(node[1], tail)
+        if len(text) == 1 and self._is_plain(tail):
+            return None
+        return Alternatives((), Texts((text,), (self._number(tail),)), None)
 
     def _text(self, text: bytes, tail: int) -> tuple[bytes, int]:
         """Return a text and what follows it, the text as long as it is known."""

@@ -7,7 +7,7 @@ order of use, at the price of a dictionary look-up: no list is kept, no lock is 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -24,9 +24,15 @@ class Recent(dict[K, V | None]):
     while.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(
+        self,
+        most_bytes: int,
+        forgotten: Callable[[dict[K, tuple[V, int]]], None] | None = None,
+    ) -> None:
+        """`forgotten` is told of values and their sizes when they are no longer kept."""
         super().__init__()
         self.most_bytes = most_bytes
+        self._forgotten = forgotten
         self._sizes: dict[K, int] = {}
         self._before: dict[K, tuple[V, int]] = {}
         self._bytes = 0
@@ -49,6 +55,8 @@ class Recent(dict[K, V | None]):
     def put(self, key: K, value: V, size: int) -> V:
         """Keep a value of `size` bytes; return it."""
         if self._bytes + size > self.most_bytes // 2:
+            if self._before and self._forgotten is not None:
+                self._forgotten(self._before)
             sizes, self._sizes = self._sizes, {}
             values = self.copy()
             self.clear()

@@ -148,6 +148,8 @@ class StateTable:
     def cover(self) -> None:
         """Make room for every numbered state and note which of them accept."""
         size = len(self.automaton)
+        if size == self._judged:
+            return
         if size > len(self.states):
             larger = np.full((max(size, 2 * len(self.states)), STATE_COLUMNS), UNKNOWN, np.int32)
             larger[: len(self.states)] = self.states

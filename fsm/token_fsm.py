@@ -46,7 +46,7 @@ class TokenFSM:
         self.vocabulary = vocabulary
         self._eos = frozenset(vocabulary.eos_token_ids)
         self._eos_ids = np.array(sorted(self._eos), np.int32)
-        self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES)
+        self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._keep_sparse)
         self._sparse: Recent[int, Sparse] = Recent(MASK_BYTES // 4)
         self._narrow: Recent[int, tuple[Bitmask | None]] = Recent(MASK_BYTES // 4)
         self._next: Recent[tuple[int, int], int] = Recent(MASK_BYTES // 4)
@@ -105,10 +105,15 @@ class TokenFSM:
             if self._automaton.is_accepting(state):
                 mask = mask if mask.flags.writeable else mask.copy()
                 allow(mask, self._eos_ids)
-        sparse = Sparse.of(mask)
-        if sparse.words is not None:
-            self._sparse.put(state, sparse, sparse.held_bytes + ENTRY_BYTES)
         return mask
+
+    def _keep_sparse(self, masks: dict[int, tuple[Bitmask, int]]) -> None:
+        """Keep masks that few words have bits in longer, in their smaller form."""
+        for state, (mask, size) in masks.items():
+            if size > ENTRY_BYTES:  # it is not that of another state
+                sparse = Sparse.of(mask)
+                if sparse.words is not None:
+                    self._sparse.put(state, sparse, sparse.held_bytes + ENTRY_BYTES)
 
     @property
     def held_bytes(self) -> int:
