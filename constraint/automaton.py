@@ -91,6 +91,11 @@ class Automaton:
         self._unmade[state] = term
         return state
 
+    def counts(self, state: int) -> bool:
+        """Return whether a counter with bounds may be near the beginning of a state."""
+        term = self._terms_of[state]
+        return state not in self._unmade if term == UNMADE else self.terms.counts(term)
+
     def bounded(self, state: int) -> Bounded | None:
         """Return the counter that a state begins with, and its bounds; None without one."""
         if state not in self._counts:
@@ -309,7 +314,7 @@ class Automaton:
         Counters that no such text exhausts are cut to what it can reach, so that the states of a
         long list or string become one.
         """
-        if state in self._unmade:
+        if not self.counts(state):
             return state
         bounded = self.bounded(state)
         if bounded is not None:
@@ -317,8 +322,6 @@ class Automaton:
             reached = None if high is None or high > horizon else high
             return self.with_bounds((counter, min(low, horizon + 1), reached))
         term = self._term(state)
-        if not self.terms.counts(term):
-            return state
         found = self._folded.get((term, horizon))
         if found is None:
             found = self._state(self._folds.of(term, horizon))

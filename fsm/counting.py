@@ -52,7 +52,7 @@ class Counting:
         """Return the number that counts for a state of the automaton that begins with a counter."""
         found = self._entered.get(state)
         if found is None:
-            bounded = self._automaton.bounded(state)
+            bounded = self._automaton.bounded(state) if self._automaton.counts(state) else None
             found = state
             if bounded is not None:
                 counter, low, high = bounded

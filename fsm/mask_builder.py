@@ -135,7 +135,7 @@ class MaskBuilder:
 
     def _beyond(self, node: int, branch: int, behind: int, mask: Bitmask) -> Ints:
         """Add what the wide lexeme of a branch allows; return the items behind it."""
-        head, tail, _ = self._table.branches[branch].tolist()
+        head, tail, _ = self._table.branches.array[branch].tolist()
         found = self.head(head, node)
         found.mask.add_to(mask)
         self._table.know(tail)

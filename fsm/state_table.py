@@ -36,11 +36,11 @@ class StateTable:
         self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
         self.states[: len(known.states)] = known.states
         self._cells = self.states.reshape(-1).data
-        self.branches = np.empty((FIRST_ROOM, 3), np.int32)
-        self.texts = np.empty((FIRST_ROOM, 3), np.int32)
-        self.text_bytes = np.empty(FIRST_ROOM, np.uint8)
+        self.branches = Growing("i", 3)  # head, tail, whether the head is wide
+        self.texts = Growing("i", 3)  # begin and end in `text_bytes`, the state behind
+        self.text_bytes = Growing("B")
         self.captures: dict[int, tuple[Branch, ...]] = {}
-        self._row_count = self._branch_count = self._text_count = self._byte_count = 0
+        self._row_count = 0
         self._judged = len(known.states)
         self._wide: dict[int, bool] = {}
         self._within: dict[tuple[int, int], int] = {}
@@ -55,22 +55,25 @@ class StateTable:
         if parts.rest == state:
             self.fill_row(state)
             return
-        branches = [] if parts.rest is None else [(parts.rest, SAME, 0)]
+        heads = [] if parts.rest is None else [parts.rest]
+        branches = array("i", [] if parts.rest is None else (parts.rest, SAME, 0))
         captures = []
         for branch in parts.branches:
             if branch.tail is None:
                 captures.append(branch)
-            else:
-                branches.append((branch.head, branch.tail, self.is_wide(branch.head)))
+                continue
+            wide = self.is_wide(branch.head)
+            branches.extend((branch.head, branch.tail, wide))
+            if not wide:
+                heads.append(branch.head)
         if captures:
             self.captures[state] = tuple(captures)
-        first_branch, last_branch = self._append_branches(branches)
-        first_text, last_text = self._append_texts(parts.texts)
+        first, last = self.branches.append(branches) if branches else (0, 0)
+        first_text, last_text = (0, 0) if parts.texts is None else self._append_texts(parts.texts)
         self.cover()
-        self._note(state, (first_branch, last_branch, first_text, last_text, bool(captures)))
-        for head, _, wide in branches:
-            if not wide:
-                self.know(head)
+        self._note(state, (first, last, first_text, last_text, bool(captures)))
+        for head in heads:
+            self.know(head)
 
     def is_known(self, state: int) -> bool:
         """Return whether a state was taken apart or has a row."""
@@ -84,54 +87,35 @@ class StateTable:
         at = state * STATE_COLUMNS + FIRST_BRANCH
         self._cells[at : at + len(facts)] = array("i", facts)
 
-    def _append_branches(self, branches: list[tuple[int, int, int]]) -> tuple[int, int]:
-        first, last = self._branch_count, self._branch_count + len(branches)
-        self.branches = _with_room(self.branches, last)
-        for at, branch in enumerate(branches, first):
-            self.branches[at] = branch
-        self._branch_count = last
-        return first, last
-
-    def _append_texts(self, texts: Texts | None) -> tuple[int, int]:
-        first = self._text_count
-        if texts is None:
-            return first, first
-        begin = self._byte_count
+    def _append_texts(self, texts: Texts) -> tuple[int, int]:
+        begin = self.text_bytes.count
+        self.text_bytes.append(array("B", b"".join(texts.texts)))
         rows = array("i")
         for text, tail in zip(texts.texts, texts.tails, strict=True):
-            rows.extend((begin, begin + len(text), tail))
-            begin += len(text)
-        self.text_bytes = _with_room(self.text_bytes, begin)
-        self.text_bytes.data[self._byte_count : begin] = b"".join(texts.texts)
-        self._byte_count = begin
-        return self._append_text_rows(np.frombuffer(rows, np.int32).reshape(-1, 3))
-
-    def _append_text_rows(self, rows: npt.NDArray[np.int32]) -> tuple[int, int]:
-        first, last = self._text_count, self._text_count + len(rows)
-        self.texts = _with_room(self.texts, last)
-        self.texts[first:last] = rows
-        self._text_count = last
-        return first, last
+            end = begin + len(text)
+            rows.extend((begin, end, tail))
+            begin = end
+        return self.texts.append(rows)
 
     def within_texts(self, low: int, high: int, place: int) -> int:
         """Return the state in which the first bytes of some texts were read, and nothing else.
 
         It shares their bytes, and its term is only made if somebody asks for it.
         """
-        key = int(self.texts[low, 0]) + place, high - low
+        key = int(self.texts.array[low, 0]) + place, high - low
         state = self._within.get(key)
         if state is None:
-            rows = self.texts[low:high].copy()
+            rows = self.texts.array[low:high].copy()
             rows[:, 0] += place
             state = self._within[key] = self.automaton.unread(partial(self._unread, rows))
             self.cover()
-            branch = self._branch_count
-            self._note(state, (branch, branch, *self._append_text_rows(rows), False))
+            first, last = self.texts.append(array("i", rows.tobytes()))
+            self._note(state, (0, 0, first, last, False))
         return state
 
     def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:
         """Return what is left of some texts, and the states behind them."""
-        left = (self.text_bytes[begin:end].tobytes() for begin, end, _ in rows.tolist())
+        left = (self.text_bytes.array[begin:end].tobytes() for begin, end, _ in rows.tolist())
         return Texts(tuple(left), tuple(rows[:, 2].tolist()))
 
     def fill_row(self, state: int) -> None:
@@ -169,8 +153,36 @@ class StateTable:
     @property
     def held_bytes(self) -> int:
         """Return the size of the arrays."""
-        arrays = (self.rows, self.states, self.branches, self.texts, self.text_bytes)
+        grown = (self.branches.array, self.texts.array, self.text_bytes.array)
+        arrays = (self.rows, self.states, *grown)
         return sum(array.nbytes for array in arrays)
+
+
+class Growing:
+    """Rows of numbers in an array that is made anew with more room when it is full.
+
+    Appending goes through a memory view, which costs a tenth of indexing the array.
+    """
+
+    __slots__ = ("_cells", "_columns", "array", "count")
+
+    def __init__(self, typecode: str, columns: int = 1) -> None:
+        """The array is (room, columns), or (room,) of one column."""
+        shape = (FIRST_ROOM, columns) if columns > 1 else (FIRST_ROOM,)
+        self._columns = columns
+        self.array = np.empty(shape, typecode)
+        self._cells = self.array.reshape(-1).data
+        self.count = 0
+
+    def append(self, values: array[int]) -> tuple[int, int]:
+        """Append the numbers of some rows; return where these begin and end."""
+        first, last = self.count, self.count + len(values) // self._columns
+        if last > len(self.array):
+            self.array = _with_room(self.array, last)
+            self._cells = self.array.reshape(-1).data
+        self._cells[first * self._columns : last * self._columns] = values
+        self.count = last
+        return first, last
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ class Walker:
                 self.table.know(state)
             self._work, self._asked = self._asked, self._work
             asked, exits = self._run(len(asked), under, mask, NO_ENDS)
-            found.append(exits)
+            if len(exits):
+                found.append(exits)
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _run(self, items: int, under: Walk, mask: Bitmask, ends: Ints) -> tuple[Ints, Ints]:
@@ -117,9 +118,9 @@ class Walker:
                 table.shared,
                 table.rows,
                 table.states,
-                table.branches,
-                table.texts,
-                table.text_bytes,
+                table.branches.array,
+                table.texts.array,
+                table.text_bytes.array,
                 self._work,
                 items,
                 self._met,
@@ -135,7 +136,7 @@ class Walker:
                 self.automaton.terms.spend((under.seen - before) // ITEMS_A_STEP)
                 if special:
                     under.special += self._asked[-special:].tolist()
-                return self._asked[:asked], self._exits[:left].copy()
+                return self._asked[:asked], self._exits[:left].copy() if left else NO_NODES
             room = GROWTH * len(self._work)
             if room > MOST_ROOM:
                 raise GrammarTooLargeError("places of one token mask", MOST_ROOM, room)
@@ -155,9 +156,9 @@ class Walker:
             table.shared,
             table.rows,
             table.states,
-            table.branches,
-            table.texts,
-            table.text_bytes,
+            table.branches.array,
+            table.texts.array,
+            table.text_bytes.array,
         )
         count = follow(*arrays, token, state, self._parts, self._later_parts)
         if count < 0:
@@ -175,8 +176,8 @@ class Walker:
             if state != UNKNOWN:
                 found.append(automaton.behind(state, tail))
                 continue
-            for begin, end, after in self.table.texts[low:high].tolist():
-                text = self.table.text_bytes[begin + place : end].tobytes()
+            for begin, end, after in self.table.texts.array[low:high].tolist():
+                text = self.table.text_bytes.array[begin + place : end].tobytes()
                 found.append(automaton.behind_text(text, after, tail))
         return automaton.any_of(found)
 
