@@ -148,10 +148,9 @@ def _wrapped(form: Mapping[Any, Any]) -> object:
 def _schema(value: object) -> object:
     """A schema as given, or the one written in a JSON string, or that of a Python type."""
     if isinstance(value, str):
-        text, infinite = value, list[float]()
-        value = _parse_json(text, infinite)
-        nests = text.count("{") + text.count("[") > MAX_DEPTH  # or it may; nothing in it is shared
-        if isinstance(value, dict) and not nests and not infinite:
+        infinite = list[float]()
+        value = _parse_json(value, infinite)
+        if isinstance(value, dict) and not infinite and not _is_deep(value):
             return value
     elif _is_type(value):
         value = _type_schema(value)
@@ -195,6 +194,17 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {name} is not JSON")
+
+
+def _is_deep(root: dict[str, object]) -> bool:
+    """Whether the objects and arrays of a JSON text, of which none is shared, nest too deep."""
+    level: list[dict[str, object] | list[object]] = [root]
+    for _ in range(MAX_DEPTH):
+        parts = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [item for part in parts for item in part if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _check_plain(root: object) -> None:
