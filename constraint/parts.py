@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .terms.arena import MARKED
 from .text.style import TextStyle
 
 
@@ -31,6 +32,11 @@ class Counted:
     low: int
     high: int | None
     starts: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the bounds are marks, whose walk tells what it reaches."""
+        return max(self.low, self.high or 0) >= MARKED
 
 
 @dataclass(frozen=True, slots=True)

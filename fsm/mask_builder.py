@@ -175,7 +175,7 @@ class MaskBuilder:
     def _whole(self, state: int) -> Bitmask | None:
         """Return what a wide lexeme or counter allows that has nothing behind it."""
         lexeme, counted = self.automaton.is_lexeme(state), self.automaton.counted(state)
-        if counted is None and not lexeme:
+        if (counted is None or counted.is_open) and not lexeme:
             return None
         many = counted is not None and self._is_long(counted)
         if not many and not self._table.is_wide(state):

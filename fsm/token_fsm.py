@@ -54,7 +54,9 @@ class TokenFSM:
             self._automaton = Automaton(grammar)
             self._builder = MaskBuilder(self._automaton, vocabulary)
             horizon = vocabulary.trie.max_depth
-            self._counting = Counting(self._automaton, vocabulary.token_bytes, horizon)
+            self._counting = Counting(
+                grammar, self._automaton, vocabulary.token_bytes, horizon, self._builder.advance
+            )
         self._plans = Plans(vocabulary, self.shortest_completion, self.advance)
         self.start = self._counting.enter(self._automaton.start)
         self.finished = self._automaton.finished
@@ -80,12 +82,13 @@ class TokenFSM:
         Shapes: (ceil(vocabulary / 32),) int32; bit `i % 32` of word `i // 32` is token `i`.
         Cost: a walk over the live part of the trie the first time, a look-up later.
         """
-        if state >= FIRST:
-            state = self._counting.folded(state)
+        same = self._counting.folded(state, self.token_mask) if state >= FIRST else None
+        state = state if same is None else same
         mask = self._masks[state]
         if mask is None:
-            with self.grammar.lock:
-                same = self._automaton.folded(state, self.vocabulary.trie.max_depth)
+            if same is None:
+                with self.grammar.lock:
+                    same = self._automaton.folded(state, self.vocabulary.trie.max_depth)
             if same == state:
                 mask = self._rebuilt(state)
                 mask.flags.writeable = False

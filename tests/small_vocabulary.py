@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from lockstitch.constraint.grammar import Grammar
 from lockstitch.fsm.vocabulary import Vocabulary
 
 WORDS = r"""
@@ -31,3 +34,15 @@ def small_vocabulary() -> Vocabulary:
     table += [piece.encode() for piece in PIECES]
     table += ["é".encode()[:1], b'\xa9"', b"ab", None, None, None]
     return Vocabulary(table, eos_token_ids=(len(table) - 1, len(table) - 2))
+
+
+def viable(grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> np.ndarray:
+    """The mask by its definition, asking the language about every token."""
+    after = [
+        token is not None and len(token) > 0 and grammar.is_prefix(text + token)
+        for token in vocabulary.token_bytes
+    ]
+    if grammar.accepts(text):
+        for eos in vocabulary.eos_token_ids:
+            after[eos] = True
+    return np.array(after)

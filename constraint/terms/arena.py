@@ -18,6 +18,8 @@ from typing import Any, ClassVar, Final, Protocol
 
 EVERY_BYTE = (1 << 256) - 1
 MOST_CAPTURES = 100
+MARKED = 1 << 40  # bounds from here on are marks, see `spines`
+LOW_MARK, HIGH_MARK = 2 * MARKED, 4 * MARKED
 
 
 class Kind:
@@ -97,6 +99,8 @@ class TermArena:
         self._certain: list[bool] = []
         self.has_captures = False
         self._counts: list[bool] = []
+        self.marked: dict[int, int] = {}
+        """How far marks have come down, by the term that is repeated."""
         self._captures: list[int] = []  # how many captures inside each other a term begins with
         self._intern((Kind.EMPTY,), nullable=False)
         self._intern((Kind.EPSILON,), nullable=True)
@@ -225,6 +229,9 @@ class TermArena:
             low = 0
         if low == 1 and high == 1:
             return inner
+        if low >= MARKED or (high is not None and high >= MARKED):
+            down = max(LOW_MARK - low if low else 0, HIGH_MARK - high if high else 0)
+            self.marked[inner] = max(down, self.marked.get(inner, 0))
         node = self.nodes[inner]
         if node[0] == Kind.REPEAT and node[2] <= 1 and node[3] is None:
             return self.repeat(node[1], low * node[2], None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .arena import Kind
+from .arena import MARKED, Kind
 from .terms import Terms
 
 DEPTH = 12  # parts of a term, counted from its beginning
@@ -60,6 +60,8 @@ class Folds:
         if node[0] != Kind.REPEAT or terms.nullable(node[1]):
             return term
         _, inner, low, high = node
+        if max(low, high or 0) >= MARKED:
+            return term
         low = min(low, horizon + 1)
         return terms.repeat(inner, low, None if high is None or high > horizon else high)
 

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 from schema_maker import grammars
-from small_vocabulary import small_vocabulary
+from small_vocabulary import small_vocabulary, viable
 
 from lockstitch.constraint.automaton import Automaton
 from lockstitch.constraint.grammar import Grammar, compile_grammar
@@ -37,18 +37,6 @@ REGEXES = [
     r"\b\w+\b( \b\w+\b)*",
     r".{3}|[\s\S]{5}",
 ]
-
-
-def viable(grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> np.ndarray:
-    """The mask by its definition, asking the language about every token."""
-    after = [
-        token is not None and len(token) > 0 and grammar.is_prefix(text + token)
-        for token in vocabulary.token_bytes
-    ]
-    if grammar.accepts(text):
-        for eos in vocabulary.eos_token_ids:
-            after[eos] = True
-    return np.array(after)
 
 
 def check_walk(grammar: Grammar, fsm: TokenFSM, rng: random.Random, steps: int) -> int:
