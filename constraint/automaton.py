@@ -352,11 +352,16 @@ class Automaton:
             return None  # too few would show at the end of the rest only, not where it begins
         if (low, high) == (0, None):
             return None
+        return Counted(self.base_of(counter), low, high, self._counters.starts(counter.inner))
+
+    def base_of(self, counter: Counter) -> int:
+        """Return the state of a counter without bounds, and without what follows it."""
         base = self._bases.get(counter)
         if base is None:
+            terms = self.terms
             inner = terms.concat(terms.repeat(counter.inner, 0, None), counter.rest)
             base = self._bases[counter] = self._state(terms.lexeme(inner))
-        return Counted(base, low, high, self._counters.starts(counter.inner))
+        return base
 
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.

@@ -21,8 +21,13 @@ FEW = 4096  # tokens that are cut out one by one; others are put in
 class CountedTokens:
     """What `x* rest` allows from the root, by the number of `x`; shared between grammars."""
 
-    def __init__(self, trie: VocabularyTrie, counts: Ints, exits: Ints, exit_counts: Ints) -> None:
-        """`counts` has -1 for tokens that are not allowed: (vocabulary,)."""
+    def __init__(
+        self, trie: VocabularyTrie, counts: Ints, whole: Ints, exits: Ints, exit_counts: Ints
+    ) -> None:
+        """`counts` has -1 for tokens that are not allowed, `whole` also for others than rows of
+        whole `x`: (vocabulary,).
+        """
+        self.whole = whole
         self._trie = trie
         allowed = np.flatnonzero(counts >= 0).astype(np.int32)
         self._ids = allowed[np.argsort(counts[allowed], kind="stable")]
@@ -35,7 +40,8 @@ class CountedTokens:
     def most_bytes(self) -> int:
         """Return the size of the arrays, with all the masks that bounds can ask for."""
         kinds = len(np.unique(self._counts))
-        return int(self._ids.nbytes + self._counts.nbytes + kinds * empty_mask(self._size).nbytes)
+        arrays = self._ids.nbytes + self._counts.nbytes + self.whole.nbytes
+        return int(arrays + kinds * empty_mask(self._size).nbytes)
 
     def within(self, low: int, high: int | None) -> tuple[Bitmask, Ints]:
         """Return the mask, the caller's own, and the exits of `x{low,high} rest`.

@@ -14,6 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from ..constraint.automaton import Automaton
 from ..constraint.grammar import Grammar
@@ -25,6 +29,18 @@ USED = (1 << USED_BITS) - 1
 FIRST = 1 << USED_BITS
 """The least number of a state that counts."""
 LONGER = -1  # a token that does more than count
+
+
+class Builder(Protocol):
+    """What tells more of tokens than the automaton."""
+
+    def advance(self, state: int, token: bytes) -> int:
+        """Return the state of the automaton behind a token, `DEAD` if there is none."""
+        ...
+
+    def whole_counts(self, counter: Counter) -> npt.NDArray[np.int32] | None:
+        """Return how often each token repeats what is counted, -1 for others; None if unknown."""
+        ...
 
 
 @dataclass(slots=True)
@@ -47,14 +63,15 @@ class Counting:
         automaton: Automaton,
         token_bytes: tuple[bytes | None, ...],
         horizon: int,
-        advance: Callable[[int, bytes], int],
+        builder: Builder,
     ) -> None:
         """`horizon` is the length of the longest token in bytes."""
         self._lock = grammar.lock
         self._automaton = automaton
         self._token_bytes = token_bytes
         self._horizon = horizon
-        self._repetitions = Repetitions(automaton, advance)
+        self._whole_counts = builder.whole_counts
+        self._repetitions = Repetitions(automaton, builder.advance)
         self._slots: list[Slot | Repetition | None] = [None]  # below FIRST are the automaton's
         self._entered: dict[int, int] = {}
         self._counts: dict[tuple[int, int], dict[int, int]] = {}
@@ -166,6 +183,9 @@ class Counting:
         return self._token_bytes[token_id] if 0 <= token_id < len(self._token_bytes) else None
 
     def _count(self, slot: Slot, token_id: int) -> int:
+        whole = self._whole_counts(slot.counter)
+        if whole is not None and 0 <= token_id < len(whole):
+            return int(whole[token_id])
         text = self._bytes_of(token_id)
         count = self._automaton.count(slot.counter, text) if text else None
         return LONGER if count is None else count

@@ -341,13 +341,15 @@ def count(
     starts: Any,
     stack: Any,
     token_count: Any,
+    token_whole: Any,
     exits: Any,
     exit_count: Any,
 ) -> int:
     """Walk the trie below `root` from the state `base`, counting how often a path begins it anew.
 
     Shapes as for `explore`, all rows known; starts (256,) bool: the bytes that count in `base`;
-    token_count (vocabulary,) gets the count of each token met alive; exits, exit_count (nodes,).
+    token_count (vocabulary,) gets the count of each token met alive, token_whole of those that end
+    in `base` again; exits, exit_count (nodes,).
     Returns the number of exits. Cost: that of `explore`.
     """
     first_own = shared.shape[0]
@@ -369,6 +371,8 @@ def count(
         met = stack[above, 1] + (1 if before == base and starts[trie[i, BYTE]] else 0)
         for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
             token_count[token_ids[at]] = met
+            if state == base:
+                token_whole[token_ids[at]] = met
         if states[state, ACCEPTS]:
             exits[left] = i
             exit_count[left] = met

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ..constraint.automaton import Automaton
 from ..constraint.parts import Counted
+from ..constraint.terms.counters import Counter
 from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .counted import CountedTokens
@@ -194,6 +195,15 @@ class MaskBuilder:
     def _is_long(self, counted: Counted) -> bool:
         """Return whether a walk would need many rows, one for each part that is left."""
         return counted.high is not None and FEW_PARTS < counted.high <= self.trie.max_depth
+
+    def whole_counts(self, counter: Counter) -> Ints | None:
+        """Return of how many parts of a counter each token is a row, -1 for others: (vocabulary,).
+
+        None if the vocabulary was not walked for it.
+        """
+        name = self.automaton.fingerprint(self.automaton.base_of(counter))
+        found = None if name is None else self._shared.counted[name, ROOT]
+        return None if found is None else found.whole
 
     def _counted(self, counted: Counted, node: int) -> CountedTokens:
         """Return the tokens of a counter without bounds, walked once for each vocabulary."""

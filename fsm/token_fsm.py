@@ -55,7 +55,7 @@ class TokenFSM:
             self._builder = MaskBuilder(self._automaton, vocabulary)
             horizon = vocabulary.trie.max_depth
             self._counting = Counting(
-                grammar, self._automaton, vocabulary.token_bytes, horizon, self._builder.advance
+                grammar, self._automaton, vocabulary.token_bytes, horizon, self._builder
             )
         self._plans = Plans(vocabulary, self.shortest_completion, self.advance)
         self.start = self._counting.enter(self._automaton.start)

@@ -191,7 +191,7 @@ class Walker:
             items = self.run(items, under, scratch, ends)[0].copy()
             for state in distinct(items[:, 1]):
                 table.fill_row(state)
-        counts = np.full(self.size, -1, np.int32)
+        counts, whole = np.full((2, self.size), -1, np.int32)
         below = int(trie.skip[node]) - node
         exits, exit_counts = np.empty(below, np.int32), np.empty(below, np.int32)
         left = count(
@@ -205,10 +205,11 @@ class Walker:
             np.array([counted.starts >> byte & 1 for byte in range(256)], np.bool_),
             self._stack,
             counts,
+            whole,
             exits,
             exit_counts,
         )
-        return CountedTokens(trie, counts, exits[:left].copy(), exit_counts[:left].copy())
+        return CountedTokens(trie, counts, whole, exits[:left].copy(), exit_counts[:left].copy())
 
 
 def items_of(nodes: Ints, state: int, tail: int) -> Ints:

@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .arena import Kind
+from .fingerprint import fingerprint
 from .terms import Terms
 
 MOST_CODE_STATES = 64
+MOST_CODES = 4096
+_CODES: dict[bytes, bool] = {}  # what was found out in other grammars, by fingerprint
 
 
 class Counter(NamedTuple):
@@ -116,9 +119,14 @@ class Counters:
 
     def _is_code(self, inner: int) -> bool:
         """Return whether no text of a term begins another one; False if it has many states."""
-        found = self._codes.get(inner)
+        name = fingerprint(self.terms, inner)
+        found = self._codes.get(inner) if name is None else _CODES.get(name)
         if found is None:
             found = self._codes[inner] = self._looks_like_code(inner)
+            if name is not None:
+                if len(_CODES) >= MOST_CODES:
+                    _CODES.clear()
+                _CODES[name] = found
         return found
 
     def _looks_like_code(self, inner: int) -> bool:
