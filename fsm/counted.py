@@ -8,6 +8,8 @@ each exit; any bounds are then a cut through the tokens, sorted by their count.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,25 +24,38 @@ class CountedTokens:
     """What `x* rest` allows from the root, by the number of `x`; shared between grammars."""
 
     def __init__(
-        self, trie: VocabularyTrie, counts: Ints, whole: Ints, exits: Ints, exit_counts: Ints
+        self,
+        trie: VocabularyTrie,
+        size: int,
+        counts: Ints,
+        whole: Ints,
+        ids: Ints,
+        exits: Ints,
+        exit_counts: Ints,
     ) -> None:
-        """`counts` has -1 for tokens that are not allowed, `whole` also for others than rows of
-        whole `x`: (vocabulary,).
+        """`size` is that of the vocabulary. Of the tokens below the node, `ids`, `counts` has -1
+        for those that are not allowed, `whole` also for others than rows of whole `x`: (ids,).
         """
-        self.whole = whole
         self._trie = trie
-        allowed = np.flatnonzero(counts >= 0).astype(np.int32)
-        self._ids = allowed[np.argsort(counts[allowed], kind="stable")]
-        self._counts = counts[self._ids]
-        self._size = len(counts)
+        allowed = np.flatnonzero(counts >= 0)
+        allowed = allowed[np.argsort(counts[allowed], kind="stable")]
+        self._ids, self._counts, self._size = ids[allowed], counts[allowed], size
+        self._whole_ids, self._whole = ids[whole >= 0], whole[whole >= 0]
         self._exits, self._exit_counts = exits, exit_counts
         self._masks: dict[int, Bitmask] = {}
+
+    @cached_property
+    def whole(self) -> Ints:
+        """Of how many `x` each token is a row, -1 for others: (vocabulary,)."""
+        found = np.full(self._size, -1, np.int32)
+        found[self._whole_ids] = self._whole
+        return found
 
     @property
     def most_bytes(self) -> int:
         """Return the size of the arrays, with all the masks that bounds can ask for."""
         kinds = len(np.unique(self._counts))
-        arrays = self._ids.nbytes + self._counts.nbytes + self.whole.nbytes
+        arrays = 2 * (self._ids.nbytes + self._counts.nbytes) + 4 * self._size
         return int(arrays + kinds * empty_mask(self._size).nbytes)
 
     def within(self, low: int, high: int | None) -> tuple[Bitmask, Ints]:

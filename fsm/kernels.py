@@ -332,7 +332,6 @@ def follow(
 @njit(cache=True, nogil=True)
 def count(
     trie: Any,
-    token_ids: Any,
     shared: Any,
     rows: Any,
     states: Any,
@@ -348,11 +347,12 @@ def count(
     """Walk the trie below `root` from the state `base`, counting how often a path begins it anew.
 
     Shapes as for `explore`, all rows known; starts (256,) bool: the bytes that count in `base`;
-    token_count (vocabulary,) gets the count of each token met alive, token_whole of those that end
-    in `base` again; exits, exit_count (nodes,).
+    token_count (tokens below,) in the order of the trie gets the count of each token met alive,
+    token_whole of those that end in `base` again; exits, exit_count (nodes,).
     Returns the number of exits. Cost: that of `explore`.
     """
     first_own = shared.shape[0]
+    first_token = trie[root + 1, TOKENS]
     left = 0
     above = trie[root, DEPTH]
     stack[above, 0], stack[above, 1] = base, 0
@@ -370,9 +370,9 @@ def count(
             continue
         met = stack[above, 1] + (1 if before == base and starts[trie[i, BYTE]] else 0)
         for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
-            token_count[token_ids[at]] = met
+            token_count[at - first_token] = met
             if state == base:
-                token_whole[token_ids[at]] = met
+                token_whole[at - first_token] = met
         if states[state, ACCEPTS]:
             exits[left] = i
             exit_count[left] = met

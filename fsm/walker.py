@@ -191,12 +191,11 @@ class Walker:
             items = self.run(items, under, scratch, ends)[0].copy()
             for state in distinct(items[:, 1]):
                 table.fill_row(state)
-        counts, whole = np.full((2, self.size), -1, np.int32)
-        below = int(trie.skip[node]) - node
+        ids, below = trie.tokens_below(node), int(trie.skip[node]) - node
+        counts, whole = np.full((2, len(ids)), -1, np.int32)
         exits, exit_counts = np.empty(below, np.int32), np.empty(below, np.int32)
         left = count(
             trie.nodes,
-            trie.token_ids,
             table.shared,
             table.rows,
             table.states,
@@ -209,7 +208,8 @@ class Walker:
             exits,
             exit_counts,
         )
-        return CountedTokens(trie, counts, whole, exits[:left].copy(), exit_counts[:left].copy())
+        rows = self.size, counts, whole, ids
+        return CountedTokens(trie, *rows, exits[:left].copy(), exit_counts[:left].copy())
 
 
 def items_of(nodes: Ints, state: int, tail: int) -> Ints:
