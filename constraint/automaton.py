@@ -328,6 +328,20 @@ class Automaton:
             self._folded[term, horizon] = found
         return found
 
+    def nearby(self, state: int, horizon: int) -> tuple[int, int]:
+        """Return a state that many share and for how many bytes, `horizon` at most, it is the same.
+
+        In these bytes it allows the same texts, with the same ends: no counter has an upper bound.
+        """
+        if not self.counts(state):
+            return state, horizon
+        bounded = self.bounded(state)
+        if bounded is None:
+            return self.folded(state, horizon), horizon
+        counter, low, high = bounded
+        reached = horizon if high is None else min(high, horizon)
+        return self.with_bounds((counter, min(low, horizon + 1), None)), reached
+
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
         bounded = self._counts.get(state)

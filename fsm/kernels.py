@@ -31,12 +31,14 @@ NOTHING, EXIT, EXIT_BEHIND = -1, -2, -10
 CAPTURED, WIDE, WIDE_EXIT, NESTED = -3, -4, -5, -6
 UNKNOWN = -1  # in the place of a row or of a first branch
 SAME = -1  # tail of a branch: that of the item
+NEAR = 16  # bytes to the end of all tokens below; a counter that lasts longer does not matter
 BIG = 1000  # nodes below, from which on a wide lexeme is looked up and not walked
 
 
 @njit(cache=True, nogil=True)
 def explore(
     trie: Any,
+    heights: Any,
     token_ids: Any,
     shared: Any,
     rows: Any,
@@ -57,13 +59,13 @@ def explore(
 ) -> tuple[int, int, int, int, bool]:
     """Do the `given` first items of `work` and all that follow; allow the tokens met alive.
 
-    Shapes, all int32 but the text: trie (nodes + 1, 4); token_ids (tokens,); shared (f, 256)
-    and rows (r, 256): row i is that of `shared` up to f, then those of `rows`; states
-    (s, 7); branches (b, 3): head, tail, whether the head is wide; texts (t, 3): begin and end in
-    text_bytes (uint8), state behind; work, asked (w, 3); met (power of 2, 4): the `seen` items
-    that were done under a stamp; stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which
-    gets the state behind each token (states without a row are then asked for), or empty; exits
-    (e,).
+    Shapes, int32 where not said: trie (nodes + 1, 4) and heights (nodes,) uint16; token_ids
+    (tokens,); shared (f, 256) and rows (r, 256): row i is that of `shared` up to f, then those of
+    `rows`; states (s, 7); branches (b, 5): head, tail, whether the head is wide, a head that is the
+    same nearby and for how many bytes; texts (t, 3): begin and end in text_bytes (uint8), state
+    behind; work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp;
+    stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the state behind each
+    token (states without a row are then asked for), or empty; exits (e,).
 
     Returns the numbers of exits, of items whose states are asked for, of those at the end of
     `asked` that ask for more than that, of items seen, and whether a buffer was too small: then all
@@ -189,7 +191,8 @@ def explore(
                 continue
             if count >= room:
                 return left, open_questions, special, seen, True
-            work[count, 0], work[count, 1], work[count, 2] = node, branches[b, 0], behind
+            head = branches[b, 3 if heights[node] <= branches[b, 4] else 0]
+            work[count, 0], work[count, 1], work[count, 2] = node, head, behind
             count += 1
         if states[state, FIRST_TEXT] == states[state, LAST_TEXT]:
             continue

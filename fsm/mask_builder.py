@@ -136,7 +136,7 @@ class MaskBuilder:
 
     def _beyond(self, node: int, branch: int, behind: int, mask: Bitmask) -> Ints:
         """Add what the wide lexeme of a branch allows; return the items behind it."""
-        head, tail, _ = self._table.branches.array[branch].tolist()
+        head, tail = self._table.branches.array[branch, :2].tolist()
         found = self.head(head, node)
         found.mask.add_to(mask)
         self._table.know(tail)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.parts import Branch, SharedStates, Texts
-from .kernels import ACCEPTS, FIRST_BRANCH, ROW, SAME, STATE_COLUMNS, UNKNOWN
+from .kernels import ACCEPTS, FIRST_BRANCH, NEAR, ROW, SAME, STATE_COLUMNS, UNKNOWN
 
 FIRST_ROOM = 64
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
@@ -36,7 +36,9 @@ class StateTable:
         self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
         self.states[: len(known.states)] = known.states
         self._cells = self.states.reshape(-1).data
-        self.branches = Growing("i", 3)  # head, tail, whether the head is wide
+        self.branches = Growing(
+            "i", 5
+        )  # head, tail, whether it is wide, the head nearby, its reach
         self.texts = Growing("i", 3)  # begin and end in `text_bytes`, the state behind
         self.text_bytes = Growing("B")
         self.captures: dict[int, tuple[Branch, ...]] = {}
@@ -56,14 +58,15 @@ class StateTable:
             self.fill_row(state)
             return
         heads = [] if parts.rest is None else [parts.rest]
-        branches = array("i", [] if parts.rest is None else (parts.rest, SAME, 0))
+        branches = array("i", [] if parts.rest is None else (parts.rest, SAME, 0, parts.rest, NEAR))
         captures = []
         for branch in parts.branches:
             if branch.tail is None:
                 captures.append(branch)
                 continue
             wide = self.is_wide(branch.head)
-            branches.extend((branch.head, branch.tail, wide))
+            near = self.automaton.nearby(branch.head, NEAR)
+            branches.extend((branch.head, branch.tail, wide, *near))
             if not wide:
                 heads.append(branch.head)
         if captures:

@@ -114,6 +114,7 @@ class Walker:
         while True:
             left, asked, special, under.seen, too_small = explore(
                 trie.nodes,
+                trie.height,
                 trie.token_ids,
                 table.shared,
                 table.rows,
