@@ -37,9 +37,14 @@ class Splits:
             if kind == Kind.LITERAL:
                 texts.append(self._text(node[1], tail))
             elif kind == Kind.UNION:
-                open_parts.extend((member, tail) for member in node[1])
+                open_parts += [(member, tail) for member in node[1]]
             elif kind == Kind.CONCAT:
-                open_parts.append((node[1], terms.concat(node[2], tail)))
+                _, head, rest = node
+                after = rest if tail == terms.EPSILON else terms.concat(rest, tail)
+                if nodes[head][0] == Kind.LITERAL:
+                    texts.append(self._text(nodes[head][1], after))
+                else:
+                    open_parts.append((head, after))
             elif kind == Kind.REFERENCE:
                 open_parts.append((node[1].expand(node[2]), tail))
             elif kind == Kind.LEXEME and tail != terms.EPSILON:
@@ -81,14 +86,16 @@ class Splits:
             if len(plain) == 1 and not texts:
                 rest = plain[0]
             return Alternatives((), None, self._number(rest))
-        certain, is_empty = terms.certain, terms.is_empty
-        alive = sorted((t, tail) for t, tail in texts if certain(tail) or not is_empty(tail))
+        certain, is_empty, number = terms.certain, terms.is_empty, self._number
+        texts = [pair for pair in texts if certain(pair[1]) or not is_empty(pair[1])]
         found = None
-        if alive:
-            spelled, tails = zip(*alive, strict=True)
-            found = Texts(spelled, tuple(self._number(tail) for tail in tails))
-        rest = terms.union(plain)
-        left = None if rest == terms.EMPTY else self._number(rest)
+        if texts:
+            texts.sort()
+            found = Texts(tuple([t for t, _ in texts]), tuple([number(tail) for _, tail in texts]))
+        left = None
+        if plain:
+            rest = terms.union(plain)
+            left = None if rest == terms.EMPTY else number(rest)
         return Alternatives(tuple(branches), found, left)
 
     def _is_plain(self, tail: int) -> bool:
