@@ -36,6 +36,7 @@ class Automaton:
         self.shared = grammar.shared
         self._terms_of: list[int] = [] if self.shared is None else list(self.shared.terms)
         self._states: dict[int, int] = {} if self.shared is None else self.shared.states.copy()
+        self._first_own = len(self._terms_of)
         self._states[self.terms.EMPTY] = DEAD
         self._alternatives: dict[int, Alternatives] = {}
         self._inside: dict[int, Alternatives] = {}
@@ -333,7 +334,7 @@ class Automaton:
 
         In these bytes it allows the same texts, with the same ends: no counter has an upper bound.
         """
-        if not self.counts(state):
+        if state < self._first_own or not self.counts(state):
             return state, horizon
         bounded = self.bounded(state)
         if bounded is None:
