@@ -55,7 +55,7 @@ def walk(grammar: Grammar, seed: int, steps: int) -> int:
         assert fsm.is_accepting(state) == grammar.accepts(text), text
         allowed = np.flatnonzero(mask).tolist()
         separators = [t for t in allowed if b"," in (VOCABULARY.token_bytes[t] or b"")]
-        chosen = rng.choice(separators if separators and rng.random() < 0.7 else allowed)
+        chosen = rng.choice(separators if separators and rng.random() < 0.85 else allowed)
         if chosen in VOCABULARY.eos_token_ids:
             break
         state = fsm.advance(state, chosen)
@@ -68,7 +68,7 @@ def walk(grammar: Grammar, seed: int, steps: int) -> int:
 def test_masks_of_long_arrays(items: Any, bounds: dict[str, int]) -> None:
     style = (TextStyle(), FLEXIBLE)[(ITEMS.index(items) + BOUNDS.index(bounds)) % 2]
     grammar = compile_grammar({"type": "json", "value": array(items, bounds)}, style=style)
-    assert walk(grammar, 3, 40)
+    assert walk(grammar, 3, 26)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_masks_of_long_arrays(items: Any, bounds: dict[str, int]) -> None:
     ],
 )
 def test_masks_of_long_repetitions(pattern: str) -> None:
-    for seed in range(4):
-        walk(compile_grammar({"type": "regex", "value": pattern}), seed, 40)
+    for seed in range(2):
+        walk(compile_grammar({"type": "regex", "value": pattern}), seed, 30)
 
 
 def test_two_arrays_of_which_one_goes_on() -> None:
     """A state of two arrays is not one template; nothing is said about it that does not hold."""
     both = {"anyOf": [array({"type": "integer"}, {"minItems": 10}), array({}, {"maxItems": 12})]}
-    for seed in range(4):
+    for seed in range(2):
         walk(compile_grammar({"type": "json", "value": both}), seed, 30)
 
 
