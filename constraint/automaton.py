@@ -148,6 +148,8 @@ class Automaton:
 
     def starts(self, state: int) -> int:
         """Return the bytes with which a lexeme begins, as 256 bits; of a counter: its parts."""
+        if state in self._machines:
+            return sum(mask for mask, _ in self.row(state))
         bounded = self.bounded(state)
         return self._counters.starts(self._term(state) if bounded is None else bounded[0].inner)
 
@@ -381,6 +383,8 @@ class Automaton:
     def fingerprint(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a lexeme in every grammar and process.
 
-        None if the language depends on a reference, which has a meaning in this grammar only.
+        None if the language depends on a reference that has a meaning in this grammar only.
         """
-        return None if state in self._machines else fingerprint(self.terms, self._term(state))
+        if state in self._machines:
+            return self._machines.name(state)
+        return fingerprint(self.terms, self._term(state))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .formats.machine import SteppedMachine
 from .terms.arena import Kind
+from .terms.fingerprint import digest_of, fingerprint
 from .terms.rows import union_rows
 from .terms.terms import Terms
 
@@ -46,6 +47,15 @@ class MachineStates:
     def __contains__(self, state: int) -> bool:
         """Return whether a state was made here."""
         return state in self._inside
+
+    def name(self, state: int) -> bytes | None:
+        """Return 16 bytes that name the language of a state that was made here.
+
+        None if what is behind it has a meaning in one grammar only.
+        """
+        at = self._inside[state]
+        behind = fingerprint(self.terms, at.behind)
+        return None if behind is None else digest_of(at.machine.name(at.key) + behind)
 
     def row(self, state: int, term: int) -> list[tuple[int, int]] | None:
         """Return the (256-bit byte mask, successor) pairs of a state; None if it is no such place.

@@ -120,6 +120,11 @@ class Hosts(SteppedMachine):
         super().__init__(speller)
         self._international = international
 
+    @property
+    def kind(self) -> str:
+        """The name of the machine."""
+        return f"{type(self).__name__} {self._international}"
+
     def accepts(self, state: State) -> bool:
         """Return whether the name may end here."""
         return _domain(state) is not None

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..regex.char_sets import CharSet
 from ..regex.compiler import Alphabet, compile_regex
+from ..terms.fingerprint import NamedOwner
 from ..terms.rows import Row, union_rows
 from ..terms.shortest import INFINITE
 from ..terms.terms import Terms
@@ -91,7 +92,7 @@ class Machine(ABC):
         return INFINITE
 
 
-class SteppedMachine(Machine):
+class SteppedMachine(Machine, NamedOwner):
     """A machine of single characters: its rows need no terms for the states they lead to.
 
     No character is in two steps of a state, and no step of `others` begins like one of them.
@@ -100,6 +101,15 @@ class SteppedMachine(Machine):
     @abstractmethod
     def steps(self, state: Any) -> Iterable[tuple[CharSet, Hashable]]:
         """Return the next characters with the states behind them."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The name of the machine, the same for all that have the same steps."""
+
+    def name(self, key: Any) -> bytes:
+        """Return a name of the language of a state."""
+        return repr((self.kind, self.speller.alphabet.spelling, key)).encode()
 
     def others(self, state: Any) -> Iterable[int]:
         """Return the terms of the other ways to go on."""

@@ -6,17 +6,27 @@ a language under one grammar (the tokens inside a string, say) is found again un
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from hashlib import blake2b
+from typing import Any
 
 from .arena import Kind
 from .recipes import parts_of
 from .terms import Terms
 
 
+class NamedOwner(ABC):
+    """An owner whose references mean the same in every grammar and process."""
+
+    @abstractmethod
+    def name(self, key: Any) -> bytes:
+        """Return a name of the language that a reference stands for."""
+
+
 def fingerprint(terms: Terms, term: int) -> bytes | None:
     """Return 16 bytes that name the language of a term; None if it depends on a reference.
 
-    A reference has a meaning in one grammar only. Cost: one hash for each part not met before.
+    Most references have a meaning in one grammar only. Cost: one hash for each part not met before.
     """
     known, nodes = terms.fingerprints, terms.nodes
     stack = [] if term in known else [term]
@@ -34,10 +44,17 @@ def fingerprint(terms: Terms, term: int) -> bytes | None:
 
 def _digest(node: tuple[object, ...], parts: list[bytes | None]) -> bytes | None:
     """Hash a node from the hashes of its parts; the order of a union's members does not count."""
+    if node[0] == Kind.REFERENCE and isinstance(node[1], NamedOwner):
+        return digest_of(node[1].name(node[2]))
     if node[0] in (Kind.REFERENCE, Kind.CAPTURE) or None in parts:
         return None
     digests = [part for part in parts if part is not None]
     if node[0] in (Kind.UNION, Kind.INTERSECT):
         digests.sort()
     fields = node[2:] if node[0] == Kind.REPEAT else () if digests else node[1:]
-    return blake2b(repr((int(node[0]), fields, digests)).encode(), digest_size=16).digest()  # type: ignore[call-overload]
+    return digest_of(repr((int(node[0]), fields, digests)).encode())  # type: ignore[call-overload]
+
+
+def digest_of(text: bytes) -> bytes:
+    """Return 16 bytes for a text."""
+    return blake2b(text, digest_size=16).digest()
