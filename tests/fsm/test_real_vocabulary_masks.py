@@ -69,6 +69,37 @@ def test_masks_agree_with_the_language(
         assert grammar.accepts(text)
 
 
+def test_what_grammars_share_of_machines_and_arrays(smollm2_tokenizer: Any) -> None:
+    """What one grammar has found out of a format is right in the next, whatever follows it."""
+    vocabulary = Vocabulary.from_tokenizer(smollm2_tokenizer, eos_token_ids=[0])
+    legal = [i for i, token in enumerate(vocabulary.token_bytes) if token]
+    rng = random.Random(1)
+    mail, host = ({"type": "string", "format": name} for name in ("email", "hostname"))
+    hosts = {"type": "array", "items": host, "minItems": 3, "maxItems": 12}
+    values: list[tuple[Any, Any]] = [
+        ({"properties": {"m": mail}, "required": ["m"]}, {"m": "jo.doe@example.com"}),
+        ({"type": "array", "items": mail}, ["jo.doe@my-example.co", "a@b.org"]),
+        ({"type": "array", "items": {**mail, "maxLength": 14}}, ["jo@mail.org"]),
+        (hosts, ["www.example.com"] * 9),
+        ({"properties": {"h": host, "l": hosts}}, {"h": "a-b.c", "l": ["www.x9.net"] * 4}),
+    ]
+    for schema, document in values:
+        grammar = compile_grammar({"type": "json", "value": schema})
+        fsm = TokenFSM(grammar, vocabulary)
+        state, text = fsm.start, b""
+        for token in token_ids(smollm2_tokenizer, json.dumps(document)):
+            mask = unpack(fsm.token_mask(state), vocabulary.size)
+            allowed = np.flatnonzero(mask).tolist()
+            for other in rng.sample(legal, 60) + rng.sample(allowed, min(60, len(allowed))):
+                spelled = vocabulary.token_bytes[other]
+                viable = grammar.is_prefix(text + spelled) if spelled else grammar.accepts(text)
+                assert mask[other] == viable, (schema, text, spelled)
+            state = fsm.advance(state, token)
+            text += vocabulary.token_bytes[token] or b""
+        assert grammar.accepts(text)
+        assert fsm.is_accepting(state)
+
+
 def token_ids(tokenizer: Any, text: str) -> list[int]:
     """The tokenizer's ids for `text` without any it adds at the start."""
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
