@@ -16,7 +16,7 @@ from ..regex.char_sets import CharSet
 from ..regex.compiler import Alphabet, compile_regex
 from ..terms.fingerprint import NamedOwner
 from ..terms.rows import Row, union_rows
-from ..terms.shortest import INFINITE
+from ..terms.shortest import steps_to_end
 from ..terms.terms import Terms
 
 
@@ -77,19 +77,8 @@ class Machine(ABC):
     def searched_length(self, key: Hashable) -> int:
         """Return the length in bytes of a shortest text; searched for once."""
         if key not in self._lengths:
-            self._lengths[key] = self._search(key)
+            self._lengths[key] = steps_to_end(self.terms, self.term(key))
         return self._lengths[key]
-
-    def _search(self, key: Any) -> int:
-        frontier = seen = {self.term(key)}
-        length = 0
-        while frontier:
-            if any(self.terms.nullable(term) for term in frontier):
-                return length
-            frontier = {to for term in frontier for _, to in self.terms.row(term)} - seen
-            seen = seen | frontier
-            length += 1
-        return INFINITE
 
 
 class SteppedMachine(Machine, NamedOwner):

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from ...schemas.errors import GrammarTooLargeError
-from ..terms.shortest import INFINITE
+from ..terms.shortest import steps_to_end
 from ..terms.terms import Terms
 from ..terms.trampoline import Call, run
 from .ast import (
@@ -111,15 +111,7 @@ class Lowering:
 
     def min_length(self, key: Round) -> int:
         """Return the length in bytes of a shortest text, breadth first over the rows."""
-        frontier = seen = {self.expand(key)}
-        length = 0
-        while frontier:
-            if any(self.terms.nullable(term) for term in frontier):
-                return length
-            frontier = {to for term in frontier for _, to in self.terms.row(term)} - seen
-            seen = seen | frontier
-            length += 1
-        return INFINITE
+        return steps_to_end(self.terms, self.expand(key))
 
     def _count_step(self) -> None:
         self._steps += 1

@@ -288,3 +288,19 @@ def _bytes_of(mask: int, most: int) -> list[int]:
 
 _PRINTABLE = sum(1 << byte for byte in range(0x20, 0x7F))
 _PREFERRED = sum(1 << byte for byte in b"0123456789abcdefghijklmnopqrstuvwxyz")
+
+
+def steps_to_end(terms: Terms, term: int) -> int:
+    """Return the length in bytes of a shortest text, `INFINITE` without one; no bounds are used.
+
+    Breadth first over the rows, for references that are asked how short they are.
+    """
+    frontier = seen = {term}
+    length = 0
+    while frontier:
+        if any(terms.nullable(state) for state in frontier):
+            return length
+        frontier = {to for state in frontier for _, to in terms.row(state)} - seen
+        seen = seen | frontier
+        length += 1
+    return INFINITE
