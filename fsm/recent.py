@@ -56,7 +56,7 @@ class Recent(dict[K, V | None]):
         """Keep a value of `size` bytes; return it."""
         if self._bytes + size > self.most_bytes // 2:
             if self._before and self._forgotten is not None:
-                self._forgotten(self._before)
+                self._forgotten(self._before.copy())  # others take values out meanwhile
             sizes, self._sizes = self._sizes, {}
             values = self.copy()
             self.clear()
