@@ -50,8 +50,8 @@ def peers() -> dict[str, Kernel]:
         found["llguidance.torch"] = llguidance.torch.apply_token_bitmask_inplace
     try:
         import xgrammar
-    except Exception:  # what its libraries raise on a machine they do not fit
-        pass
+    except Exception as error:  # what its libraries raise on a machine they do not fit
+        print(f"left out: xgrammar ({type(error).__name__})")
     else:
         found["xgrammar"] = xgrammar.apply_token_bitmask_inplace
     return found

@@ -91,8 +91,7 @@ class MachineStates:
         if nodes[term][0] != Kind.LEXEME or nodes[nodes[term][1]][0] != Kind.CONCAT:
             return None
         _, head, behind = nodes[nodes[term][1]]
-        if nodes[head][0] != Kind.REFERENCE or not isinstance(nodes[head][1], SteppedMachine):
+        if nodes[head][0] != Kind.REFERENCE or self.terms.nullable(behind):
             return None
-        return (
-            None if self.terms.nullable(behind) else Inside(nodes[head][1], behind, nodes[head][2])
-        )
+        _, machine, key = nodes[head]
+        return Inside(machine, behind, key) if isinstance(machine, SteppedMachine) else None

@@ -76,10 +76,8 @@ class Spines:
             return None
         after, (low, high) = found
         begun = LOW_MARK - low if spine.has_low else HIGH_MARK - (high or 0)
-        marks = Spine(after.before, spine.inner, spine.rest, spine.has_low, spine.has_high)
-        bounds = (low + begun if spine.has_low else low, high and high + begun)
-        whole = (LOW_MARK if spine.has_low else 0, HIGH_MARK if spine.has_high else None)
-        return (marks, begun) if after == marks and bounds == whole else None
+        same = after[1:] == spine[1:] and (high is None or high + begun == HIGH_MARK)
+        return (after, begun) if same else None
 
     def reach(self, spine: Spine) -> int:
         """Return how many repetitions any walk from a template with this part has begun."""

@@ -27,6 +27,13 @@ def token(text: bytes) -> int:
     return VOCABULARY.token_bytes.index(text)
 
 
+def any_token(fsm: TokenFSM, state: int, rng: random.Random) -> int | None:
+    """Return an allowed token that is no EOS, None if there is none."""
+    ids = allowed_ids(fsm.token_mask(state), VOCABULARY.size)
+    ids = ids[~np.isin(ids, list(VOCABULARY.eos_token_ids))]
+    return int(rng.choice(ids)) if len(ids) else None
+
+
 def same(fsm: TokenFSM, other: TokenFSM, state: int, at: int) -> None:
     """A state and one of another FSM for the same grammar answer every question alike."""
     assert (fsm.token_mask(state) == other.token_mask(at)).all()
@@ -62,11 +69,9 @@ def test_counting_is_what_the_bytes_say(kind: str, value: object, begin: bytes) 
             assert at is not None
             same(fsm, other, state, at)
             counted += state >= FIRST
-            ids = allowed_ids(fsm.token_mask(state), VOCABULARY.size)
-            ids = ids[~np.isin(ids, list(VOCABULARY.eos_token_ids))]
-            if not len(ids):
+            chosen = any_token(fsm, state, rng)
+            if chosen is None:
                 break
-            chosen = int(rng.choice(ids))
             state = fsm.advance(state, chosen)
             text += VOCABULARY.token_bytes[chosen] or b""
     assert counted > 10
@@ -102,11 +107,9 @@ def test_tokens_lead_where_their_bytes_lead(seed: int) -> None:
         fsm, plain = TokenFSM(grammar, VOCABULARY), TokenFSM(grammar, VOCABULARY)
         state, text = fsm.start, b""
         for _ in range(8):
-            ids = allowed_ids(fsm.token_mask(state), VOCABULARY.size)
-            ids = ids[~np.isin(ids, list(VOCABULARY.eos_token_ids))]
-            if not len(ids):
+            chosen = any_token(fsm, state, rng)
+            if chosen is None:
                 break
-            chosen = int(rng.choice(ids))
             state = fsm.advance(state, chosen)
             text += VOCABULARY.token_bytes[chosen] or b""
             at = plain.advance_bytes(plain.start, text)
