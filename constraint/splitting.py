@@ -9,6 +9,7 @@ from .terms.arena import Kind
 from .terms.terms import Terms
 
 _APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
+_ROWS = (Kind.BYTES, Kind.REPEAT, Kind.INTERSECT, Kind.COMPLEMENT)
 
 
 class Splits:
@@ -17,13 +18,14 @@ class Splits:
     def __init__(self, terms: Terms, number: Callable[[int], int]) -> None:
         self.terms = terms
         self._number = number
+        self._bytes_first: dict[int, bool] = {}
 
     def of(self, term: int) -> Alternatives:
         """Take a term apart."""
         terms, nodes = self.terms, self.terms.nodes
         node = nodes[term]
         if node[0] == Kind.CONCAT:
-            found = self._of_row(node[1], node[2])
+            found = self._of_row(term, node[1], node[2])
             if found is not None:
                 return found
         branches: list[Branch] = []
@@ -55,17 +57,38 @@ class Splits:
                 plain.append(terms.concat(part, tail))
         return self._told(branches, texts, plain, term)
 
-    def _of_row(self, head: int, tail: int) -> Alternatives | None:
-        """Take apart a lexeme or a text with what follows it; None for other rows."""
+    def _of_row(self, term: int, head: int, tail: int) -> Alternatives | None:
+        """Take apart a lexeme, a text or a character with what follows it; None for other rows."""
         node = self.terms.nodes[head]
-        if node[0] == Kind.LEXEME:
+        kind = node[0]
+        if kind == Kind.LEXEME:
             return Alternatives((Branch(self._number(head), self._number(tail)),), None, None)
-        if node[0] != Kind.LITERAL or not self.terms.certain(tail):
+        if kind in _ROWS or (
+            kind == Kind.UNION and self._begins_with_bytes(head) and self._is_plain(tail)
+        ):
+            return Alternatives((), None, self._number(term))
+        if kind != Kind.LITERAL or not self.terms.certain(tail):
             return None
         text, tail = self._text(node[1], tail)
         if len(text) == 1 and self._is_plain(tail):
             return None
         return Alternatives((), Texts((text,), (self._number(tail),)), None)
+
+    def _begins_with_bytes(self, union: int) -> bool:
+        """Return whether each part of a union begins with a byte that is best read by a row."""
+        found = self._bytes_first.get(union)
+        if found is None:
+            parts = self.terms.nodes[union][1]
+            found = self._bytes_first[union] = all(map(self._is_byte_first, parts))
+        return found
+
+    def _is_byte_first(self, part: int) -> bool:
+        node, rest = self.terms.nodes[part], self.terms.EPSILON
+        if node[0] == Kind.CONCAT:
+            node, rest = self.terms.nodes[node[1]], node[2]
+        if node[0] == Kind.LITERAL:
+            return len(node[1]) == 1 and self._text(b"", rest)[0] == b"" and self._is_plain(rest)
+        return bool(node[0] == Kind.BYTES)
 
     def _text(self, text: bytes, tail: int) -> tuple[bytes, int]:
         """Return a text and what follows it, the text as long as it is known."""

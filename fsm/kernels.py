@@ -17,35 +17,60 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .loops import BEHIND, CHARACTERS, WHOLE
+
 Ints = npt.NDArray[np.int32]
 
 # Columns of the trie's nodes.
 BYTE, DEPTH, SKIP, TOKENS = range(4)
 # Columns of the states.
-ROW, ACCEPTS, FIRST_BRANCH, LAST_BRANCH, FIRST_TEXT, LAST_TEXT, CAPTURES = range(7)
-STATE_COLUMNS = 7
+ROW, ACCEPTS, FIRST_BRANCH, LAST_BRANCH, FIRST_TEXT, LAST_TEXT, CAPTURES, LOOP = range(8)
+STATE_COLUMNS = 8
 # In the place of a tail: nothing follows; the end is noted; `EXIT_BEHIND - state`: after a state.
 NOTHING, EXIT, EXIT_BEHIND = -1, -2, -10
 # In the place of the tail of what is asked for: a capture, a wide branch, a tail behind a tail;
 # with `WIDE` a branch stands in the place of the state.
 CAPTURED, WIDE, WIDE_EXIT, NESTED = -3, -4, -5, -6
-UNKNOWN = -1  # in the place of a row or of a first branch
+UNKNOWN = -1  # in the place of a row, of a first branch, of a loop
+NONE = -2  # in the place of a loop
 SAME = -1  # tail of a branch: that of the item
 NEAR = 16  # bytes to the end of all tokens below; a counter that lasts longer does not matter
+FIRST_BYTES = BEHIND[WHOLE]  # the state of UTF-8 behind each
 BIG = 1000  # nodes below, from which on a wide lexeme is looked up and not walked
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _allow(token_ids: Any, first: int, last: int, mask: Any) -> None:
+    """Set the bits of some tokens: token_ids (tokens,), mask (words,), as below."""
+    for at in range(first, last):
+        token = token_ids[at]
+        mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
+
+
+@njit(cache=True, nogil=True)
+def _leads_back(contents: Any, loop: Any, inside: int) -> bool:
+    """Return whether all below a node leads back, in state `inside` of UTF-8: (3,) each."""
+    return bool(
+        contents[0] & loop[0] == 0
+        and contents[1] & loop[1] == 0
+        and contents[2] & (loop[2] << np.uint64(inside)) == 0
+    )
 
 
 @njit(cache=True, nogil=True)
 def explore(
     trie: Any,
     heights: Any,
+    contents: Any,
     token_ids: Any,
+    big: int,
     shared: Any,
     rows: Any,
     states: Any,
     branches: Any,
     texts: Any,
     text_bytes: Any,
+    loops: Any,
     work: Any,
     given: int,
     met: Any,
@@ -59,11 +84,12 @@ def explore(
 ) -> tuple[int, int, int, int, bool]:
     """Do the `given` first items of `work` and all that follow; allow the tokens met alive.
 
-    Shapes, int32 where not said: trie (nodes + 1, 4) and heights (nodes,) uint16; token_ids
-    (tokens,); shared (f, 256) and rows (r, 256): row i is that of `shared` up to f, then those of
-    `rows`; states (s, 7); branches (b, 5): head, tail, whether the head is wide, a head that is the
+    Shapes, int32 where not said: trie (nodes + 1, 4), heights (nodes,) uint16 and contents
+    (nodes, 3) uint64; token_ids (tokens,); `big`: below more nodes a wide lexeme is looked up and
+    not walked, and a state has to tell whether it leads back to itself; shared (f, 256) and rows (r, 256): row i is that of `shared` up to f, then those of
+    `rows`; states (s, 8); branches (b, 5): head, tail, whether the head is wide, a head that is the
     same nearby and for how many bytes; texts (t, 3): begin and end in text_bytes (uint8), state
-    behind; work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp;
+    behind; loops (l, 3) uint64; work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp;
     stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the state behind each
     token (states without a row are then asked for), or empty; exits (e,).
 
@@ -101,7 +127,12 @@ def explore(
         if met[slot, 0] == stamp:
             continue
         row = states[state, ROW]
-        if row < 0 and (wants_ends or states[state, FIRST_BRANCH] < 0):
+        if row < 0:
+            untold = wants_ends or states[state, FIRST_BRANCH] < 0
+        else:
+            untold = not wants_ends and states[state, LOOP] == UNKNOWN
+            untold = untold and trie[node, SKIP] - node > big
+        if untold:
             asked[open_questions, 0] = node
             asked[open_questions, 1] = state
             asked[open_questions, 2] = tail
@@ -125,7 +156,10 @@ def explore(
         base = trie[node, DEPTH]
         end = trie[node, SKIP]
         if row >= 0:
-            stack[base, 0] = row
+            loop, piled, left_before = states[state, LOOP], count, left
+            whole = loop >= 0 and loops[loop, 2] == CHARACTERS and not wants_ends
+            whole = whole and (tail == NOTHING or not states[state, ACCEPTS])
+            stack[base, 0], stack[base, 1] = row, loop if whole else NONE
             i = node + 1
             while i < end:
                 level = trie[i, DEPTH]
@@ -137,13 +171,33 @@ def explore(
                 if after < 0:
                     i = trie[i, SKIP]
                     continue
-                for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
-                    token = token_ids[at]
-                    mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
-                    if wants_ends:
-                        ends[token] = after
+                _allow(token_ids, trie[i, TOKENS], trie[i + 1, TOKENS], mask)
+                if wants_ends:
+                    ends[token_ids[trie[i, TOKENS] : trie[i + 1, TOKENS]]] = after
                 row = states[after, ROW]
                 leaf = trie[i, SKIP] == i + 1
+                loop, inside = states[after, LOOP], 0
+                if wants_ends or (tail != NOTHING and states[after, ACCEPTS]):
+                    loop = NONE
+                if stack[level - 1, 1] >= 0 and FIRST_BYTES[trie[i, BYTE]] > 0:
+                    loop, inside = stack[level - 1, 1], FIRST_BYTES[trie[i, BYTE]]
+                if loop >= 0 and not leaf and _leads_back(contents[i], loops[loop], inside):
+                    _allow(token_ids, trie[i + 1, TOKENS], trie[trie[i, SKIP], TOKENS], mask)
+                    i = trie[i, SKIP]
+                    continue
+                if loop == UNKNOWN and row >= 0 and trie[i, SKIP] - i > big:
+                    # To be told first; then this item is done again.
+                    met[slot, 1] = NONE
+                    count, left = piled, left_before
+                    asked[open_questions, 0] = trie.shape[0] - 1  # nothing is below
+                    asked[open_questions, 1], asked[open_questions, 2] = after, NOTHING
+                    open_questions += 1
+                    asked[open_questions, 0] = node
+                    asked[open_questions, 1], asked[open_questions, 2] = state, tail
+                    open_questions += 1
+                    break
+                whole = loop >= 0 and inside == 0 and loops[loop, 2] == CHARACTERS
+                stack[level, 1] = loop if whole else NONE
                 if (leaf or row >= 0) and tail != NOTHING and states[after, ACCEPTS]:
                     if tail == EXIT:
                         if left >= exits.shape[0]:
@@ -173,7 +227,7 @@ def explore(
             special += 1
             asked[-special, 0], asked[-special, 1], asked[-special, 2] = node, state, CAPTURED
         for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
-            wide = branches[b, 2] and end - node > BIG
+            wide = branches[b, 2] and end - node > big
             behind = branches[b, 1]
             if behind == SAME:
                 behind = tail
@@ -221,9 +275,7 @@ def explore(
             if low == high:
                 i = trie[i, SKIP]
                 continue
-            for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
-                token = token_ids[at]
-                mask[token >> 5] |= np.int32(1) << np.int32(token & 31)
+            _allow(token_ids, trie[i, TOKENS], trie[i + 1, TOKENS], mask)
             leaf = trie[i, SKIP] == i + 1
             while low < high and texts[low, 1] - texts[low, 0] == place + 1:  # those that end here
                 if not leaf or tail == EXIT or tail <= EXIT_BEHIND:

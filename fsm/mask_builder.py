@@ -25,7 +25,8 @@ from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .counted import CountedTokens
 from .head_masks import HeadMask, Sparse
-from .kernels import BIG, CAPTURED, EXIT, NESTED, NOTHING, WIDE
+from .kernels import CAPTURED, EXIT, NESTED, NOTHING, WIDE
+from .loading import load_kernels
 from .recent import Recent
 from .vocabulary import Vocabulary
 from .walker import AT_ROOT, NO_ITEMS, NO_NODES, ROOT, Walker, items_of
@@ -53,6 +54,7 @@ class MaskBuilder:
     """Builds masks for one grammar and one vocabulary; the caller holds the grammar's lock."""
 
     def __init__(self, automaton: Automaton, vocabulary: Vocabulary) -> None:
+        load_kernels()
         self.automaton = automaton
         self.walker = Walker(automaton, vocabulary)
         self.size = vocabulary.size
@@ -95,7 +97,7 @@ class MaskBuilder:
 
     def through(self, nodes: Ints, head: int, mask: Bitmask) -> Ints:
         """Add what a lexeme allows below some nodes; return the nodes where it ends."""
-        big = self.trie.skip[nodes] - nodes > BIG
+        big = self.trie.skip[nodes] - nodes > self.walker.big
         if not big.any() or not self._table.is_wide(head):
             self._table.know(head)
             return self._walk(items_of(nodes, head, EXIT), mask)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.parts import Branch, SharedStates, Texts
-from .kernels import ACCEPTS, FIRST_BRANCH, NEAR, ROW, SAME, STATE_COLUMNS, UNKNOWN
+from .kernels import ACCEPTS, FIRST_BRANCH, LOOP, NEAR, NONE, ROW, SAME, STATE_COLUMNS, UNKNOWN
+from .loops import loop_of, may_loop
 
 FIRST_ROOM = 64
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
@@ -41,11 +42,20 @@ class StateTable:
         )  # head, tail, whether it is wide, the head nearby, its reach
         self.texts = Growing("i", 3)  # begin and end in `text_bytes`, the state behind
         self.text_bytes = Growing("B")
+        self.loops = Growing("Q", 3)  # by what a state does not lead back to itself
+        self.loops.append(known.loops)
         self.captures: dict[int, tuple[Branch, ...]] = {}
         self._row_count = 0
         self._judged = len(known.states)
         self._wide: dict[int, bool] = {}
         self._within: dict[tuple[int, int], int] = {}
+
+    def tell(self, state: int) -> None:
+        """Tell a walk what it asks of a state: what it is made of or, if that is known, its loop."""
+        if not self.is_known(state):
+            self.know(state)
+        elif self._cells[state * STATE_COLUMNS + LOOP] == UNKNOWN:
+            self.find_loop(state)
 
     def know(self, state: int) -> None:
         """Take one state apart or fill its row, unless that was done before."""
@@ -132,6 +142,17 @@ class StateTable:
         self._cells[state * STATE_COLUMNS + ROW] = len(self.shared) + self._row_count
         self._row_count += 1
 
+        if not may_loop(state, pairs):
+            self._cells[state * STATE_COLUMNS + LOOP] = NONE
+
+    def find_loop(self, state: int) -> None:
+        """Note by what a state leads back to itself, which spares walks of subtrees."""
+        if self._cells[state * STATE_COLUMNS + ROW] < 0:
+            return
+        loop = loop_of(state, self.automaton.row, self.automaton.is_accepting)
+        self.cover()
+        self._cells[state * STATE_COLUMNS + LOOP] = self.loops.append(array("Q", loop))[0]
+
     def cover(self) -> None:
         """Make room for every numbered state and note which of them accept."""
         size = len(self.automaton)
@@ -156,8 +177,8 @@ class StateTable:
     @property
     def held_bytes(self) -> int:
         """Return the size of the arrays."""
-        grown = (self.branches.array, self.texts.array, self.text_bytes.array)
-        arrays = (self.rows, self.states, *grown)
+        grown = (self.branches, self.texts, self.text_bytes, self.loops)
+        arrays = (self.rows, self.states, *(each.array for each in grown))
         return sum(array.nbytes for array in arrays)
 
 
@@ -190,10 +211,11 @@ class Growing:
 
 @dataclass(frozen=True, slots=True)
 class SharedRows:
-    """The rows and the states (as in a `StateTable`) that grammars of one style begin with."""
+    """The rows, states and loops (as in a `StateTable`) that grammars of one style begin with."""
 
     rows: npt.NDArray[np.int32]
     states: npt.NDArray[np.int32]
+    loops: array[int]
 
 
 _KNOWN: dict[SharedStates | None, SharedRows] = {}  # as many as there are styles
@@ -206,12 +228,17 @@ def _shared_states(automaton: Automaton) -> SharedRows:
         count = 0 if automaton.shared is None else len(automaton.shared.terms)
         rows = np.empty((count, 256), np.int32)
         states = np.full((count, STATE_COLUMNS), UNKNOWN, np.int32)
+        states[:, LOOP] = NONE
+        loops = array("Q")
         for state in range(count):
             pairs = automaton.row(state)
             assert all(after < count for _, after in pairs), "they lead to each other only"
             _write(rows[state], pairs)
             states[state, ROW], states[state, ACCEPTS] = state, automaton.is_accepting(state)
-        found = _KNOWN[automaton.shared] = SharedRows(rows, states)
+            if may_loop(state, pairs):
+                states[state, LOOP] = len(loops) // 3
+                loops.extend(loop_of(state, automaton.row, automaton.is_accepting))
+        found = _KNOWN[automaton.shared] = SharedRows(rows, states, loops)
     return found
 
 

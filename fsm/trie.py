@@ -20,6 +20,7 @@ import numpy.typing as npt
 from numba import njit
 
 from ..schemas.errors import ValidationError
+from .loops import contents_of
 
 MAX_TOKEN_BYTES = 65_535
 """Longest token that a trie holds; depths and heights are 16 bit numbers."""
@@ -62,13 +63,16 @@ class VocabularyTrie:
     """(tokens,) token ids by node, ascending inside a node: ids with equal bytes share one."""
     nodes: npt.NDArray[np.int32] = field(init=False)
     """(n + 1, 4) byte, depth, skip and token_start side by side: a step reads one cache line."""
+    contents: npt.NDArray[np.uint64] = field(init=False)
+    """(n, 3) which bytes are below a node, and whether they make characters (`loops.spell`)."""
 
     def __post_init__(self) -> None:
-        """Lay the columns that a walk reads next to each other."""
+        """Lay the columns that a walk reads next to each other, and look what is below nodes."""
         nodes = np.zeros((len(self.byte) + 1, 4), np.int32)
         nodes[:-1, 0], nodes[:-1, 1], nodes[:-1, 2] = self.byte, self.depth, self.skip
         nodes[:, 3] = self.token_start
         object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "contents", contents_of(self.byte, self.parent))
 
     @classmethod
     def build(cls, token_bytes: Sequence[bytes | None]) -> VocabularyTrie:
@@ -113,31 +117,7 @@ class VocabularyTrie:
         kinds = {name: str(array.dtype) for name, array in arrays.items()}
         if kinds != _KINDS or any(array.ndim != 1 for array in arrays.values()):
             return None
-        trie = cls(**arrays)
-        return trie if trie._is_safe(size) else None
-
-    def _is_safe(self, size: int) -> bool:
-        """Whether links lead onward and all numbers are those of nodes, tokens and depths."""
-        n, ids, start = self.node_count, self.token_ids, self.token_start
-        columns = (self.depth, self.height, self.parent, self.skip, start[1:])
-        if n == 0 or any(len(column) != n for column in columns):
-            return False
-        nodes = np.arange(n, dtype=np.int32)
-        depth = self.depth.astype(np.int32)
-        return bool(
-            (self.skip > nodes).all()
-            and self.skip.max() <= n
-            and (self.parent < nodes).all()
-            and self.parent.min() == self.parent[0] == -1
-            and (n == 1 or self.parent[1:].min() >= 0)
-            and depth[0] == 0
-            and (n == 1 or (depth[1:].min() > 0 and (np.diff(depth) <= 1).all()))
-            and depth.max() <= self.height[0]
-            and start[0] == 0
-            and start[-1] == len(ids)
-            and (np.diff(start) >= 0).all()
-            and (len(ids) == 0 or (ids.min() >= 0 and ids.max() < size))
-        )
+        return cls(**arrays) if _are_safe(arrays, size) else None
 
     @property
     def node_count(self) -> int:
@@ -194,6 +174,30 @@ def find_node(nodes: Any, text: bytes, begin: int, end: int, start: int) -> int:
             return -1
         node = child
     return node
+
+
+def _are_safe(arrays: Mapping[str, npt.NDArray[Any]], size: int) -> bool:
+    """Whether links lead onward and all numbers are those of nodes, tokens and depths."""
+    depth, height, parent = arrays["depth"].astype(np.int32), arrays["height"], arrays["parent"]
+    skip, start, ids = arrays["skip"], arrays["token_start"], arrays["token_ids"]
+    n = len(arrays["byte"])
+    if n == 0 or any(len(column) != n for column in (depth, height, parent, skip, start[1:])):
+        return False
+    nodes = np.arange(n, dtype=np.int32)
+    return bool(
+        (skip > nodes).all()
+        and skip.max() <= n
+        and (parent < nodes).all()
+        and parent.min() == parent[0] == -1
+        and (n == 1 or parent[1:].min() >= 0)
+        and depth[0] == 0
+        and (n == 1 or (depth[1:].min() > 0 and (np.diff(depth) <= 1).all()))
+        and depth.max() <= height[0]
+        and start[0] == 0
+        and start[-1] == len(ids)
+        and (np.diff(start) >= 0).all()
+        and (len(ids) == 0 or (ids.min() >= 0 and ids.max() < size))
+    )
 
 
 def _flatten(tokens: list[bytes]) -> tuple[_Bytes, _Ints, _Ints]:

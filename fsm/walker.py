@@ -16,7 +16,7 @@ from ..constraint.parts import Counted
 from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
 from .counted import CountedTokens
-from .kernels import NOTHING, UNKNOWN, count, explore, follow
+from .kernels import BIG, NOTHING, UNKNOWN, count, explore, follow
 from .state_table import StateTable
 from .vocabulary import Vocabulary
 
@@ -52,6 +52,7 @@ class Walker:
         self.table = StateTable(automaton)
         self.size = vocabulary.size
         self.trie = vocabulary.trie
+        self.big = BIG
         self._stack = np.empty((self.trie.max_depth + 2, 2), np.int32)
         self._stamp = 0
         self._parts = np.empty((MOST_PARTS, 5), np.int32)
@@ -97,7 +98,7 @@ class Walker:
         found = [exits]
         while len(asked):
             for state in distinct(asked[:, 1]):
-                self.table.know(state)
+                self.table.tell(state)
             self._work, self._asked = self._asked, self._work
             asked, exits = self._run(len(asked), under, mask, NO_ENDS)
             if len(exits):
@@ -115,13 +116,16 @@ class Walker:
             left, asked, special, under.seen, too_small = explore(
                 trie.nodes,
                 trie.height,
+                trie.contents,
                 trie.token_ids,
+                self.big,
                 table.shared,
                 table.rows,
                 table.states,
                 table.branches.array,
                 table.texts.array,
                 table.text_bytes.array,
+                table.loops.array,
                 self._work,
                 items,
                 self._met,

@@ -205,8 +205,14 @@ class Terms(TermArena):
 
     def _raw_row(self, term: int) -> Row:
         """Return the row before empty successors are left out."""
-        row = self._raw.get(term)
+        raw = self._raw
+        row = raw.get(term)
         if row is not None:
+            return row
+        node = self.nodes[term]
+        if node[0] == Kind.CONCAT and node[1] in raw and not self._nullable[node[1]]:
+            row = raw[term] = self._concat_row(node[1], node[2])
+            self.spend(1 + len(row))
             return row
         stack = [term]
         while stack:
