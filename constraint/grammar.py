@@ -162,7 +162,8 @@ def compile_grammar(
 
 
 def _compile_regex(terms: Terms, pattern: str) -> Grammar:
-    start = compile_regex(terms, pattern, Utf8Alphabet(terms), dialect="python", search=False)
+    alphabet = Utf8Alphabet(terms, lexemes=True)
+    start = compile_regex(terms, pattern, alphabet, dialect="python", search=False)
     if terms.is_empty(start):
         raise UnsatisfiableGrammarError("no text matches this regex")
     return Grammar(terms, start, Shortest(terms), PlacesRead([], formats=False))

@@ -9,14 +9,18 @@ each exit; any bounds are then a cut through the tokens, sorted by their count.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from .bitmask import Bitmask, allow, empty_mask, forbid
+from .kernels import ACCEPTS, BYTE, DEPTH, ROW, SKIP, TOKENS
 from .trie import VocabularyTrie
 
 Ints = npt.NDArray[np.int32]
+FEW_PARTS = 8  # of a counter; more are counted once for all bounds
 FEW = 4096  # tokens that are cut out one by one; others are put in
 
 
@@ -90,3 +94,56 @@ class CountedTokens:
             found.flags.writeable = False
             self._masks[high] = found
         return found
+
+
+@njit(cache=True, nogil=True)
+def count(
+    trie: Any,
+    shared: Any,
+    rows: Any,
+    states: Any,
+    root: int,
+    base: int,
+    starts: Any,
+    stack: Any,
+    token_count: Any,
+    token_whole: Any,
+    exits: Any,
+    exit_count: Any,
+) -> int:
+    """Walk the trie below `root` from the state `base`, counting how often a path begins it anew.
+
+    Shapes as for `kernels.explore`, all rows known; starts (256,) bool: the bytes that count in
+    `base`; token_count (tokens below,) in the order of the trie gets the count of each token met
+    alive, token_whole of those that end in `base` again; exits, exit_count (nodes,).
+    Returns the number of exits. Cost: that of a walk.
+    """
+    first_own = shared.shape[0]
+    first_token = trie[root + 1, TOKENS]
+    left = 0
+    above = trie[root, DEPTH]
+    stack[above, 0], stack[above, 1] = base, 0
+    i = root + 1
+    while i < trie[root, SKIP]:
+        above = trie[i, DEPTH] - 1
+        before = stack[above, 0]
+        row = states[before, ROW]
+        if row < first_own:
+            state = shared[row, trie[i, BYTE]]
+        else:
+            state = rows[row - first_own, trie[i, BYTE]]
+        if state < 0:
+            i = trie[i, SKIP]
+            continue
+        met = stack[above, 1] + (1 if before == base and starts[trie[i, BYTE]] else 0)
+        for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
+            token_count[at - first_token] = met
+            if state == base:
+                token_whole[at - first_token] = met
+        if states[state, ACCEPTS]:
+            exits[left] = i
+            exit_count[left] = met
+            left += 1
+        stack[above + 1, 0], stack[above + 1, 1] = state, met
+        i += 1
+    return left

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from ..constraint.automaton import Automaton
 from ..constraint.grammar import Grammar
 from ..constraint.terms.counters import Bounded, Counter
+from .counted import FEW_PARTS
 from .repetitions import Repetition, Repetitions, Template
 
 USED_BITS = 40
@@ -91,7 +92,9 @@ class Counting:
         if at is not None:
             return self._number(at.template, at.low, at.high)
         bounded = self._automaton.bounded(state)
-        return None if bounded is None else self._slot_of(bounded)
+        if bounded is None or max(bounded[1], bounded[2] or 0) <= FEW_PARTS:
+            return None
+        return self._slot_of(bounded)
 
     def _slot_of(self, bounded: Bounded) -> int:
         counter, low, high = bounded

@@ -86,17 +86,19 @@ def explore(
 
     Shapes, int32 where not said: trie (nodes + 1, 4), heights (nodes,) uint16 and contents
     (nodes, 3) uint64; token_ids (tokens,); `big`: below more nodes a wide lexeme is looked up and
-    not walked, and a state has to tell whether it leads back to itself; shared (f, 256) and rows (r, 256): row i is that of `shared` up to f, then those of
-    `rows`; states (s, 8); branches (b, 5): head, tail, whether the head is wide, a head that is the
-    same nearby and for how many bytes; texts (t, 3): begin and end in text_bytes (uint8), state
-    behind; loops (l, 3) uint64; work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp;
-    stack (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the state behind each
-    token (states without a row are then asked for), or empty; exits (e,).
+    not walked, and a state has to tell whether it leads back to itself; shared (f, 256) and rows
+    (r, 256): row i is that of `shared` up to f, then those of `rows`; states (s, 8); branches
+    (b, 5): head, tail, whether the head is wide, a head that is the same nearby and for how many
+    bytes; texts (t, 3): begin and end in text_bytes (uint8), state behind; loops (l, 3) uint64;
+    work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp; stack
+    (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the state behind each token
+    (states without a row are then asked for), or empty; exits (e,).
 
     Returns the numbers of exits, of items whose states are asked for, of those at the end of
     `asked` that ask for more than that, of items seen, and whether a buffer was too small: then all
-    is to be done again with larger ones. Cost: one table read for each node whose parent is alive;
-    a binary search among the texts for each node that a text leads to.
+    is to be done again with larger ones. Cost: one table read for each node whose parent is alive,
+    and one store for each token of a subtree that leads back to one state; a binary search among
+    the texts for each node that a text leads to.
     """
     first_own = shared.shape[0]
     wants_ends = ends.shape[0] > 0
@@ -382,56 +384,3 @@ def follow(
         now[:made] = then[:made]
         parts = made
     return parts
-
-
-@njit(cache=True, nogil=True)
-def count(
-    trie: Any,
-    shared: Any,
-    rows: Any,
-    states: Any,
-    root: int,
-    base: int,
-    starts: Any,
-    stack: Any,
-    token_count: Any,
-    token_whole: Any,
-    exits: Any,
-    exit_count: Any,
-) -> int:
-    """Walk the trie below `root` from the state `base`, counting how often a path begins it anew.
-
-    Shapes as for `explore`, all rows known; starts (256,) bool: the bytes that count in `base`;
-    token_count (tokens below,) in the order of the trie gets the count of each token met alive,
-    token_whole of those that end in `base` again; exits, exit_count (nodes,).
-    Returns the number of exits. Cost: that of `explore`.
-    """
-    first_own = shared.shape[0]
-    first_token = trie[root + 1, TOKENS]
-    left = 0
-    above = trie[root, DEPTH]
-    stack[above, 0], stack[above, 1] = base, 0
-    i = root + 1
-    while i < trie[root, SKIP]:
-        above = trie[i, DEPTH] - 1
-        before = stack[above, 0]
-        row = states[before, ROW]
-        if row < first_own:
-            state = shared[row, trie[i, BYTE]]
-        else:
-            state = rows[row - first_own, trie[i, BYTE]]
-        if state < 0:
-            i = trie[i, SKIP]
-            continue
-        met = stack[above, 1] + (1 if before == base and starts[trie[i, BYTE]] else 0)
-        for at in range(trie[i, TOKENS], trie[i + 1, TOKENS]):
-            token_count[at - first_token] = met
-            if state == base:
-                token_whole[at - first_token] = met
-        if states[state, ACCEPTS]:
-            exits[left] = i
-            exit_count[left] = met
-            left += 1
-        stack[above + 1, 0], stack[above + 1, 1] = state, met
-        i += 1
-    return left

@@ -13,7 +13,8 @@ import numpy as np
 
 from .bitmask import pack, set_tokens
 from .capture_masks import forbid_below
-from .kernels import STATE_COLUMNS, UNKNOWN, count, explore, follow
+from .counted import count
+from .kernels import STATE_COLUMNS, UNKNOWN, explore, follow
 from .trie import VocabularyTrie
 
 
@@ -26,7 +27,7 @@ def load_kernels() -> None:
     rows = np.full((1, 256), UNKNOWN, np.int32)
     branches, texts = np.empty((1, 5), np.int32), np.empty((1, 3), np.int32)
     text_bytes, loops = np.empty(1, np.uint8), np.empty((1, 3), np.uint64)
-    work, asked, room = np.zeros((3, 4, 3), np.int32)
+    work, asked = np.zeros((2, 4, 3), np.int32)
     vocabulary = trie.nodes, trie.height, trie.contents, trie.token_ids, 1
     language = rows, rows, states, branches, texts, text_bytes
     met, stack, exits = np.zeros((8, 4), np.int32), np.empty((3, 2), np.int32), none.copy()

@@ -27,12 +27,21 @@ WORD = (1 << 64) - 1
 ABOVE_ASCII, CHARACTERS = 1, 2
 # A state of UTF-8, and what it takes: (first byte, last byte, state behind).
 WHOLE = 0  # between two characters
+_LATER = (0x80, 0xBF)
 SPELLING = (
-    ((0xC2, 0xDF, 1), (0xE0, 0xE0, 4), (0xE1, 0xEC, 2), (0xED, 0xED, 5), (0xEE, 0xEF, 2))
-    + ((0xF0, 0xF0, 6), (0xF1, 0xF3, 3), (0xF4, 0xF4, 7)),
-    ((0x80, 0xBF, WHOLE),),
-    ((0x80, 0xBF, 1),),
-    ((0x80, 0xBF, 2),),
+    (
+        (0xC2, 0xDF, 1),
+        (0xE0, 0xE0, 4),
+        (0xE1, 0xEC, 2),
+        (0xED, 0xED, 5),
+        (0xEE, 0xEF, 2),
+        (0xF0, 0xF0, 6),
+        (0xF1, 0xF3, 3),
+        (0xF4, 0xF4, 7),
+    ),
+    ((*_LATER, WHOLE),),
+    ((*_LATER, 1),),
+    ((*_LATER, 2),),
     ((0xA0, 0xBF, 1),),
     ((0x80, 0x9F, 1),),
     ((0x90, 0xBF, 2),),
@@ -104,9 +113,7 @@ def loop_of(state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bo
     return [missing & WORD, missing >> 64, CHARACTERS if characters else ABOVE_ASCII]
 
 
-def _any_character(
-    state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bool]
-) -> bool:
+def _any_character(state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bool]) -> bool:
     """Return whether each character above ASCII leads back, and no text may end in its middle."""
     met = {(WHOLE, state)}
     left = [(WHOLE, state)]

@@ -23,7 +23,7 @@ from ..constraint.parts import Counted
 from ..constraint.terms.counters import Counter
 from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
-from .counted import CountedTokens
+from .counted import FEW_PARTS, CountedTokens
 from .head_masks import HeadMask, Sparse
 from .kernels import CAPTURED, EXIT, NESTED, NOTHING, WIDE
 from .loading import load_kernels
@@ -35,7 +35,6 @@ Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
 SHARED_BYTES = 64 << 20  # of each kind that grammars over one vocabulary share
 ENTRY_BYTES = 256  # of a key and its place in a table
-FEW_PARTS = 8  # of a counter; more are counted once for all bounds
 Name = tuple[bytes, int]  # a fingerprint and a node
 
 

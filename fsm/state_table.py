@@ -51,7 +51,7 @@ class StateTable:
         self._within: dict[tuple[int, int], int] = {}
 
     def tell(self, state: int) -> None:
-        """Tell a walk what it asks of a state: what it is made of or, if that is known, its loop."""
+        """Tell a walk what it asks of a state: what it is made of, or its loop if that is known."""
         if not self.is_known(state):
             self.know(state)
         elif self._cells[state * STATE_COLUMNS + LOOP] == UNKNOWN:

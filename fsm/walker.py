@@ -15,8 +15,8 @@ from ..constraint.automaton import Automaton
 from ..constraint.parts import Counted
 from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
-from .counted import CountedTokens
-from .kernels import BIG, NOTHING, UNKNOWN, count, explore, follow
+from .counted import CountedTokens, count
+from .kernels import BIG, NOTHING, UNKNOWN, explore, follow
 from .state_table import StateTable
 from .vocabulary import Vocabulary
 

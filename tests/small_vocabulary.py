@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 
 from lockstitch.constraint.grammar import Grammar
+from lockstitch.fsm.bitmask import unpack
+from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary
 
 WORDS = r"""
@@ -46,3 +50,25 @@ def viable(grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> np.ndarray:
         for eos in vocabulary.eos_token_ids:
             after[eos] = True
     return np.array(after)
+
+
+def check_walk(grammar: Grammar, fsm: TokenFSM, rng: random.Random, steps: int) -> int:
+    """Walk at random and compare every mask on the way; return how many were compared."""
+    vocabulary, state, text = fsm.vocabulary, fsm.start, b""
+    for step in range(steps):
+        mask = unpack(fsm.token_mask(state), vocabulary.size)
+        expected = viable(grammar, vocabulary, text)
+        wrong = np.flatnonzero(mask != expected)
+        assert not len(wrong), (text, [vocabulary.token_bytes[i] for i in wrong], mask[wrong])
+        assert mask.any(), text
+        forced = fsm.forced_bytes(state)
+        assert grammar.is_prefix(text + forced)
+        if forced:
+            spelled = [vocabulary.token_bytes[t] or b"" for t in np.flatnonzero(mask)]
+            assert all(forced.startswith(token[: len(forced)]) for token in spelled), forced
+        token = int(rng.choice(np.flatnonzero(mask)))
+        state = fsm.advance(state, token)
+        if token in vocabulary.eos_token_ids:
+            return step + 1
+        text += vocabulary.token_bytes[token] or b""
+    return steps

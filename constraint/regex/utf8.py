@@ -15,6 +15,8 @@ from ..terms.forks import twin
 from ..terms.terms import Terms
 from .char_sets import ANY_CHAR, CharSet, difference, intersect
 
+MANY_RANGES = 8
+FEW_CHARACTERS = 1024
 SURROGATES: Final[CharSet] = ((0xD800, 0xDFFF),)
 
 # (code points, bits of the number after the leading byte, marker of the leading byte)
@@ -27,13 +29,17 @@ _LENGTHS: Final[tuple[tuple[CharSet, int, int], ...]] = (
 
 
 class Utf8Alphabet:
-    """Plain UTF-8. Surrogates have no spelling: a set of nothing else is the empty language."""
+    """Plain UTF-8. Surrogates have no spelling: a set of nothing else is the empty language.
 
-    spelling = "plain"
+    Where the text is not inside a lexeme, a few characters from many scripts (`\\d` has 76 times
+    ten) can be lexemes of their own: in the middle of one, what follows does not matter, so a
+    pattern with `\\d` in a dozen places has the states of one.
+    """
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, *, lexemes: bool = False) -> None:
         """Spell into the arena `terms`."""
         self.terms = terms
+        self.spelling = "lexemes" if lexemes else "plain"
         self._known: dict[CharSet, int] = {}
         self._numbers: dict[tuple[CharSet, int, int], int] = {}
 
@@ -60,10 +66,19 @@ class Utf8Alphabet:
         if len(ranges) == 1 and ranges[0][0] == ranges[0][1] < 0x80:
             return self.terms.literal(bytes([ranges[0][0]]))
         written = difference(ranges, SURROGATES)
-        return self.terms.union(
+        by_length = [
             self._number(intersect(written, block), bits, marker)
             for block, bits, marker in _LENGTHS
-        )
+        ]
+        if self._is_apart(written):
+            by_length[1:] = [self.terms.lexeme(self.terms.union(by_length[1:]))]
+        return self.terms.union(by_length)
+
+    def _is_apart(self, ranges: CharSet) -> bool:
+        """Return whether the characters of several bytes are few and in many places."""
+        if self.spelling == "plain" or len(ranges) < MANY_RANGES:
+            return False
+        return sum(last - first + 1 for first, last in ranges) <= FEW_CHARACTERS
 
     def _number(self, ranges: CharSet, bits: int, marker: int) -> int:
         """Return `ranges` as a byte of `marker` plus the bits above `bits`, then the lower bits."""

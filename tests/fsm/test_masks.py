@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 from schema_maker import grammars
-from small_vocabulary import small_vocabulary, viable
+from small_vocabulary import check_walk, small_vocabulary, viable
 
 from lockstitch.constraint.automaton import Automaton
-from lockstitch.constraint.grammar import Grammar, compile_grammar
+from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import token_fsm
 from lockstitch.fsm import walker as walker_module
@@ -37,28 +37,6 @@ REGEXES = [
     r"\b\w+\b( \b\w+\b)*",
     r".{3}|[\s\S]{5}",
 ]
-
-
-def check_walk(grammar: Grammar, fsm: TokenFSM, rng: random.Random, steps: int) -> int:
-    """Walk at random and compare every mask on the way; return how many were compared."""
-    vocabulary, state, text = fsm.vocabulary, fsm.start, b""
-    for step in range(steps):
-        mask = unpack(fsm.token_mask(state), vocabulary.size)
-        expected = viable(grammar, vocabulary, text)
-        wrong = np.flatnonzero(mask != expected)
-        assert not len(wrong), (text, [vocabulary.token_bytes[i] for i in wrong], mask[wrong])
-        assert mask.any(), text
-        forced = fsm.forced_bytes(state)
-        assert grammar.is_prefix(text + forced)
-        if forced:
-            spelled = [vocabulary.token_bytes[t] or b"" for t in np.flatnonzero(mask)]
-            assert all(forced.startswith(token[: len(forced)]) for token in spelled), forced
-        token = int(rng.choice(np.flatnonzero(mask)))
-        state = fsm.advance(state, token)
-        if token in vocabulary.eos_token_ids:
-            return step + 1
-        text += vocabulary.token_bytes[token] or b""
-    return steps
 
 
 @pytest.mark.parametrize("style", STYLES, ids=["spaced", "compact any order", "everything"])
