@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from .parts import Alternatives, Branch, Texts
 from .terms.arena import Kind
@@ -49,6 +50,10 @@ class Splits:
                     open_parts.append((head, after))
             elif kind == Kind.REFERENCE:
                 open_parts.append((node[1].expand(node[2]), tail))
+            elif kind == Kind.REPEAT and self._begins_apart(node[1]):
+                open_parts += self._unrolled(node, tail)
+            elif part == terms.EPSILON and tail != terms.EPSILON:
+                open_parts.append((tail, part))
             elif kind == Kind.LEXEME and tail != terms.EPSILON:
                 branches.append(Branch(self._number(part), self._number(tail)))
             elif kind == Kind.CAPTURE:
@@ -63,7 +68,7 @@ class Splits:
         kind = node[0]
         if kind == Kind.LEXEME:
             return Alternatives((Branch(self._number(head), self._number(tail)),), None, None)
-        if kind in _ROWS or (
+        if (kind in _ROWS and not (kind == Kind.REPEAT and self._begins_apart(node[1]))) or (
             kind == Kind.UNION and self._begins_with_bytes(head) and self._is_plain(tail)
         ):
             return Alternatives((), None, self._number(term))
@@ -73,6 +78,19 @@ class Splits:
         if len(text) == 1 and self._is_plain(tail):
             return None
         return Alternatives((), Texts((text,), (self._number(tail),)), None)
+
+    def _begins_apart(self, inner: int) -> bool:
+        """Return whether what is repeated begins with a lexeme, as items with their comma do."""
+        node = self.terms.nodes[inner]
+        return bool(node[0] == Kind.CONCAT and self.terms.nodes[node[1]][0] == Kind.LEXEME)
+
+    def _unrolled(self, node: tuple[Any, ...], tail: int) -> list[tuple[int, int]]:
+        """Return one more of what is repeated, with what follows it, or what follows them all."""
+        terms = self.terms
+        _, inner, low, high = node
+        again = terms.repeat(inner, max(low - 1, 0), None if high is None else high - 1)
+        parts = [(inner, terms.concat(again, tail))]
+        return parts if low else [*parts, (terms.EPSILON, tail)]
 
     def _begins_with_bytes(self, union: int) -> bool:
         """Return whether each part of a union begins with a byte that is best read by a row."""

@@ -144,15 +144,21 @@ class JsonText:
         self.alphabet = JsonAlphabet(terms, style)
         space = {"compact": terms.EPSILON, "spaced": terms.literal(b" ")}
         blank = terms.byte_set(1 << 32 | 1 << 9 | 1 << 10 | 1 << 13)
-        gap = terms.lexeme(terms.repeat(blank, 0, style.max_whitespace))
         flexible = style.whitespace == "flexible"
-        self.gap = gap if flexible else terms.EPSILON
-        after = gap if flexible else space[style.whitespace]
-        self.after_comma = after
-        self.comma = terms.concat(self.gap, terms.literal(b","), after)
-        self.colon = terms.concat(self.gap, terms.literal(b":"), after)
+        self._blanks = terms.repeat(blank, 0, style.max_whitespace) if flexible else terms.EPSILON
+        self.gap = terms.lexeme(self._blanks)
+        self.after_comma = self.gap if flexible else space[style.whitespace]
+        self.comma = self._sign(b",", self.after_comma)
+        self.colon = self._sign(b":", self.after_comma)
         self.quote = terms.literal(b'"')
         self._names: dict[str, int] = {}
+
+    def _sign(self, sign: bytes, after: int) -> int:
+        """Return a sign and the blanks around it, one lexeme where there may be any."""
+        if self.gap == self.terms.EPSILON:
+            return self.terms.concat(self.terms.literal(sign), after)
+        spelled = self.terms.concat(self._blanks, self.terms.literal(sign), self._blanks)
+        return self.terms.lexeme(spelled)
 
     def fork(self, terms: Terms) -> JsonText:
         """Return the same for a fork of the arena."""
