@@ -179,18 +179,17 @@ class JsonLanguage:
     def _array(self, shape: ArrayShape) -> int:
         if self.productive.array_length(shape) >= INFINITE:
             return self.terms.EMPTY
-        terms, gap = self.terms, self.text.gap
+        terms, opening = self.terms, self.text.open_array
         if self.productive.has_distinct_items(shape):
             unique = self._distinct(shape)
             first = terms.reference(unique, unique.start, nullable=False, certain=True)
-            return terms.concat(terms.literal(b"["), gap, first)
+            return terms.concat(opening, first)
         if shape.counts:
             plan = self.productive.plan(shape)
             self._arrays.append(plan)
             start = self._later(plan.start(len(self._arrays) - 1))
-            return terms.concat(terms.literal(b"["), gap, start)
-        items = self._items(shape, self.productive.most_items(shape))
-        return terms.concat(terms.literal(b"["), gap, items, terms.literal(b"]"))
+            return terms.concat(opening, start)
+        return terms.concat(opening, self._items(shape, self.productive.most_items(shape)))
 
     def _rest_of_array(self, at: Items) -> int:
         """Return what may follow in an array with obligations: an item, or the closing bracket."""
@@ -202,31 +201,30 @@ class JsonLanguage:
             if self._has_value(node) and plan.length(after) < INFINITE
         ]
         if plan.may_end(at):
-            gap = self.text.gap if at.position else terms.EPSILON
-            parts.append(terms.concat(gap, terms.literal(b"]")))
+            parts.append(self.text.close_array if at.position else terms.literal(b"]"))
         return terms.union(parts)
 
     def _items(self, shape: ArrayShape, most: int) -> int:
-        """Return the items with their commas and the gap after the last, built from the back."""
-        terms, comma, gap = self.terms, self.text.comma, self.text.gap
+        """Return the items with their commas and the closing bracket, built from the back."""
+        terms, comma, end = self.terms, self.text.comma, self.text.close_array
+        none = terms.literal(b"]")
         count = min(len(shape.prefix), most)
-        rest = terms.EPSILON
+        rest = end
         if most > count:
             again = terms.concat(comma, self.node(shape.rest))
             more = None if most >= INFINITE else most - count
             if count == 0:
                 more = None if more is None else more - 1
                 repeated = terms.repeat(again, max(shape.low - 1, 0), more)
-                rest = terms.concat(self.node(shape.rest), repeated, gap)
-                return rest if shape.low else terms.union((terms.EPSILON, rest))
-            rest = terms.repeat(again, max(shape.low - count, 0), more)
+                rest = terms.concat(self.node(shape.rest), repeated, end)
+                return rest if shape.low else terms.union((none, rest))
+            rest = terms.concat(terms.repeat(again, max(shape.low - count, 0), more), end)
         for index in reversed(range(count)):
             lead = comma if index else terms.EPSILON
-            end = terms.EPSILON if index else gap
-            rest = terms.concat(lead, self.node(shape.prefix[index]), rest, end)
+            rest = terms.concat(lead, self.node(shape.prefix[index]), rest)
             if index >= shape.low:
-                rest = terms.union((terms.EPSILON, rest))
-        return rest
+                rest = terms.union((end if index else none, rest))
+        return rest if count else none
 
     def _object(self, shape: ObjectShape) -> int:
         if self.productive.object_length(shape) >= INFINITE:
@@ -234,8 +232,7 @@ class JsonLanguage:
         completion = self.productive.completion(shape)
         self._objects.append(completion)
         written = self.productive.begin(completion.layout, len(self._objects) - 1)
-        opening = self.terms.concat(self.terms.literal(b"{"), self.text.gap)
-        return self.terms.concat(opening, self._later(written))
+        return self.terms.concat(self.text.open_object, self._later(written))
 
     def _later(self, key: Written | Items | Member) -> int:
         return self.terms.reference(self, key, nullable=False, certain=True)
@@ -250,8 +247,7 @@ class JsonLanguage:
         unmet = layout.required & ~written.declared or written.pending
         if unmet or (layout.counts and written.number < layout.shape.low):
             return members
-        gap = terms.EPSILON if written.first else text.gap
-        return terms.union((members, terms.concat(gap, terms.literal(b"}"))))
+        return terms.union((members, terms.literal(b"}") if written.first else text.close_object))
 
     def _members(self, written: Written) -> Iterator[int]:
         """Yield the declared members that may come next, each with the rest of the object."""

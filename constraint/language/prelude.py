@@ -59,6 +59,7 @@ def _common(style: TextStyle) -> Prelude:
     for word in (b"null", b"true", b"false", b"{", b"}", b"[", b"]", b",", b":"):
         terms.literal(word)
     common = [text.gap, text.comma, text.colon, text.string(text.any_body)]
+    common += [text.open_array, text.close_array, text.open_object, text.close_object]
     common += [text.closed(text.any_body), plain.any_body]
     if not numbers.any_spelling:  # those have references, whose owner works in one arena
         common += [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]

@@ -212,7 +212,7 @@ class UniqueItems:
         return found
 
     def _build(self, at: Distinct) -> int:
-        terms, gap, parts = self.terms, self.text.gap, []
+        terms, parts = self.terms, []
         if at.position == 0 and self.shape.low == 0:
             parts.append(terms.literal(b"]"))
         needed = self._needed_next(at)
@@ -223,10 +223,10 @@ class UniqueItems:
                 parts.append(terms.concat(self.text.quote, terms.capture(strings, self, key)))
             return terms.union(parts)
         if at.position + 1 >= self.shape.low:
-            end = terms.concat(self._item(at, frozenset()), gap, terms.literal(b"]"))
+            end = terms.concat(self._item(at, frozenset()), self.text.close_array)
             parts.append(self._captured(end, Closing(at, last=True)))
         if needed is not None:
-            more = terms.concat(self._item(at, needed), gap, terms.literal(b","))
+            more = terms.concat(self._item(at, needed), self.text.gap, terms.literal(b","))
             parts.append(self._captured(more, Closing(at, last=False)))
         return terms.union(parts)
 
@@ -286,7 +286,7 @@ class UniqueItems:
 
     def _after_text(self, key: Text, text: bytes | None) -> int:
         """Return the bracket or the next item; `EMPTY` behind a string that is taken."""
-        terms, gap, taken = self.terms, self.text.gap, key.before.taken
+        terms, taken = self.terms, key.before.taken
         position = key.before.position + 1
         if text is not None:
             value = read_value(b'"' + text)
@@ -295,7 +295,7 @@ class UniqueItems:
             taken |= {value}
         parts = []
         if position >= self.shape.low:
-            parts.append(terms.concat(gap, terms.literal(b"]")))
+            parts.append(self.text.close_array)
         if key.more:
             at = Distinct(position, taken)
             later = terms.reference(self, at, nullable=False, certain=True)

@@ -99,11 +99,12 @@ class ValueText:
             return text.string(text.body(content))
         if kind == "array":
             items = [terms.concat(text.comma, self.term(item)) for item in content[1:]]
-            first = [self.term(content[0]), *items, text.gap] if content else []
-            return terms.concat(terms.literal(b"["), text.gap, *first, terms.literal(b"]"))
+            first = [self.term(item) for item in content[:1]]
+            end = text.close_array if content else terms.literal(b"]")
+            return terms.concat(text.open_array, *first, *items, end)
         if kind == "object":
             rest = self._rest(Members(content, first=True))
-            return terms.concat(terms.literal(b"{"), text.gap, rest)
+            return terms.concat(text.open_object, rest)
         return terms.literal(json.dumps(content).encode())
 
     def _rest(self, key: Members) -> int:
@@ -113,7 +114,7 @@ class ValueText:
         """Return the members that may come next, each with the rest, or the closing brace."""
         terms, text = self.terms, self.text
         if not key.left:
-            return terms.concat(terms.EPSILON if key.first else text.gap, terms.literal(b"}"))
+            return terms.literal(b"}") if key.first else text.close_object
         lead = terms.EPSILON if key.first else text.comma
         return terms.union(
             terms.concat(

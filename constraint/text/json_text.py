@@ -150,15 +150,26 @@ class JsonText:
         self.after_comma = self.gap if flexible else space[style.whitespace]
         self.comma = self._sign(b",", self.after_comma)
         self.colon = self._sign(b":", self.after_comma)
+        self.open_array, self.open_object = (self._opening(sign) for sign in (b"[", b"{"))
+        self.close_array, self.close_object = (self._closing(sign) for sign in (b"]", b"}"))
         self.quote = terms.literal(b'"')
         self._names: dict[str, int] = {}
 
     def _sign(self, sign: bytes, after: int) -> int:
         """Return a sign and the blanks around it, one lexeme where there may be any."""
-        if self.gap == self.terms.EPSILON:
-            return self.terms.concat(self.terms.literal(sign), after)
-        spelled = self.terms.concat(self._blanks, self.terms.literal(sign), self._blanks)
-        return self.terms.lexeme(spelled)
+        blanks = self._blanks
+        after = after if blanks == self.terms.EPSILON else blanks
+        return self._lexeme(blanks, self.terms.literal(sign), after)
+
+    def _opening(self, sign: bytes) -> int:
+        return self._lexeme(self.terms.literal(sign), self._blanks)
+
+    def _closing(self, sign: bytes) -> int:
+        return self._lexeme(self._blanks, self.terms.literal(sign))
+
+    def _lexeme(self, *parts: int) -> int:
+        whole = self.terms.concat(*parts)
+        return whole if self.gap == self.terms.EPSILON else self.terms.lexeme(whole)
 
     def fork(self, terms: Terms) -> JsonText:
         """Return the same for a fork of the arena."""
