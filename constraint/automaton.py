@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .captured import Captured
 from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
@@ -24,6 +25,7 @@ from .terms.folding import Folds
 DEAD = -1
 UNMADE = -1  # in the place of a term
 NO_TAIL = -1  # in the place of a state that follows
+NO_STATE = -1  # in the place of a state beside texts
 NO_TEXTS = Texts((), ())
 
 
@@ -47,7 +49,8 @@ class Automaton:
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
         self._bases: dict[Counter, int] = {}
-        self._unread: dict[int, Callable[[], Texts]] = {}
+        self.captured = Captured(self.terms, self._state)
+        self._unread: dict[int, tuple[Callable[[], Texts], int]] = {}
         self._unmade: dict[int, Callable[[], int]] = {}
         self._machines = MachineStates(self.terms, self._state, self._unmade_state)
         self.finished = self._state(self.terms.EPSILON)
@@ -78,11 +81,26 @@ class Automaton:
         pairs = zip(texts.texts, texts.tails, strict=True)
         return self.terms.union([self.behind_text(text, tail) for text, tail in pairs])
 
-    def unread(self, texts: Callable[[], Texts]) -> int:
-        """Return a new state of nothing but texts, which are told when they are asked for."""
-        state = self._unmade_state(lambda: self._any_text(texts()))
-        self._unread[state] = texts
+    def unread(self, texts: Callable[[], Texts], beside: int = NO_STATE) -> int:
+        """Return a new state of texts, which are told when they are asked for.
+
+        What a state `beside` them is made of may follow, too: it has no texts, and does not accept.
+        """
+
+        def term() -> int:
+            parts = [] if beside == NO_STATE else [self._term(beside)]
+            return self.terms.union([*parts, self._any_text(texts())])
+
+        state = self._unmade_state(term)
+        self._unread[state] = texts, beside
         return state
+
+    def may_stand_beside(self, state: int) -> bool:
+        """Return whether `unread` takes a state: no counter is near that states are told by."""
+        if self.is_accepting(state) or self.counts(state):
+            return False
+        found = self.alternatives(state)
+        return found.texts is None and found.rest != state
 
     def _unmade_state(self, term: Callable[[], int]) -> int:
         """Return a new state that begins with no counter, and whose term is yet to be made."""
@@ -208,7 +226,11 @@ class Automaton:
         found = self._alternatives.get(state)
         if found is None:
             if state in self._unread:
-                found = Alternatives((), self._unread[state](), None)
+                texts, beside = self._unread[state]
+                found = Alternatives((), None, None)
+                if beside != NO_STATE:
+                    found = self.alternatives(beside)
+                found = Alternatives(found.branches, texts(), found.rest)
             elif state in self._machines:
                 found = Alternatives((), None, state)
             else:
@@ -240,49 +262,6 @@ class Automaton:
                 found = self._splits.of_lexeme(self._term(state))
             self._inside[state] = found
         return found
-
-    def after(self, branch: Branch, text: bytes | None) -> int:
-        """Return the state after the head of a capture has matched `text`.
-
-        None stands for a text that nothing blocks and that nothing remembers.
-        """
-        capture, tail = branch.capture
-        _, _, owner, key, before = self.terms.nodes[capture]
-        rest = owner.finish(key, None if text is None else before + text)
-        return self._state(self.terms.concat(rest, tail))
-
-    def alone(self, branch: Branch) -> int:
-        """Return the state of a capture and what follows it, without the other branches."""
-        capture, tail = branch.capture
-        return self._state(self.terms.concat(capture, tail))
-
-    def after_any(self, branch: Branch) -> int | None:
-        """Return the state after the head of a capture where its text does not matter.
-
-        What follows is then the same for each text that is not blocked, as far as the shortest end
-        goes; None where it depends on the text.
-        """
-        capture, tail = branch.capture
-        _, _, owner, key, _ = self.terms.nodes[capture]
-        rest = owner.after_any(key)
-        return None if rest is None else self._state(self.terms.concat(rest, tail))
-
-    def text_matters(self, branch: Branch) -> bool:
-        """Return whether texts that are not blocked differ in the shortest end behind them."""
-        _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
-        return bool(owner.text_matters(key))
-
-    def shares_memory(self, branch: Branch, later: Branch) -> bool:
-        """Return whether the texts of one capture may count for a later one."""
-        _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
-        _, _, other, later_key, _ = self.terms.nodes[later.capture[0]]
-        return owner is other and bool(owner.shares_memory(key, later_key))
-
-    def blocked(self, branch: Branch) -> tuple[bytes, ...] | None:
-        """Return the texts of a capture's head after which nothing may follow, None if unlisted."""
-        _, _, owner, key, before = self.terms.nodes[branch.capture[0]]
-        blocked: tuple[bytes, ...] | None = owner.blocked(key, before)
-        return blocked
 
     def forced_byte(self, state: int) -> int | None:
         """Return the only byte that can follow, None if there are several or the text may end."""

@@ -97,13 +97,13 @@ class Captures:
         return mask
 
     def _mask(self, at: Ints, branch: Branch) -> Bitmask:
-        shares = self._automaton.shares_memory
+        shares = self._automaton.captured.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
         if outer:
             ends = self._builder.through(at, branch.head, empty_mask(self._builder.size))
             for unknown in outer:
                 unknown.ends.append(ends)
-        blocked = self._automaton.blocked(branch)
+        blocked = self._automaton.captured.blocked(branch)
         if blocked is None:
             return self._each_text(at, branch)
         new = self._new_capture(at, branch)
@@ -113,7 +113,7 @@ class Captures:
         nodes = self._with_tokens(new.doubtful)
         if len(nodes) > MOST_DOUBTFUL:
             return self._each_text(at, branch)
-        return self._asked(mask, nodes, at, self._automaton.alone(branch))
+        return self._asked(mask, nodes, at, self._automaton.captured.alone(branch))
 
     def _with_tokens(self, nodes: Ints) -> Ints:
         """Return the nodes in the subtrees of some nodes that have tokens, ascending."""
@@ -159,7 +159,7 @@ class Captures:
 
     def _new_capture(self, at: Ints, branch: Branch) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
-        state = self._automaton.after(branch, None)
+        state = self._automaton.captured.after(branch, None)
         key = (branch.head, state, int(at[0]))
         kept = len(at) == 1 and not self._unknown  # what is met on the way is told to outer ones
         found = self._known[key] if kept else None
@@ -190,7 +190,7 @@ class Captures:
         exits = self._builder.through(np.array([node], np.int32), branch.head, mask)
         nodes, states = [], []
         for exit_node in exits.tolist():
-            state = self._automaton.after(branch, trie.path(exit_node)[depth:])
+            state = self._automaton.captured.after(branch, trie.path(exit_node)[depth:])
             if state == DEAD:
                 forbid(mask, trie.tokens_at(exit_node).tolist())
             else:

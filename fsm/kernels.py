@@ -301,17 +301,20 @@ def follow(
     text_bytes: Any,
     token: bytes,
     start: int,
+    beside_captures: bool,
     now: Any,
     then: Any,
 ) -> int:
     """Follow the bytes of one token from a state; `now` gets what the states behind it are made of.
 
     Shapes as for `explore`; now, then (w, 5): state and tail, or UNKNOWN, a tail, a range
-    of texts and how many bytes of them were read. Returns how many parts there are, -1 if
+    of texts and how many bytes of them were read. Captures of the first state are left out if
+    `beside_captures`. Returns how many parts there are, -1 if
     a state on the way is not known or has captures, or if there is no room.
     """
     first_own = shared.shape[0]
     parts = 1
+    spared = beside_captures
     now[0, 0], now[0, 1], now[0, 2], now[0, 3], now[0, 4] = start, NOTHING, 0, 0, 0
     for byte in token:
         made = 0
@@ -327,7 +330,9 @@ def follow(
             at += 1
             if state != UNKNOWN:
                 row = states[state, ROW]
-                if (row < 0 and states[state, FIRST_BRANCH] < 0) or states[state, CAPTURES] == 1:
+                if row < 0 and states[state, FIRST_BRANCH] < 0:
+                    return -1
+                if states[state, CAPTURES] == 1 and not (spared and state == start):
                     return -1
                 more = states[state, ACCEPTS] == 1 and tail != NOTHING
                 if row < 0:
@@ -383,4 +388,5 @@ def follow(
                 made += 1
         now[:made] = then[:made]
         parts = made
+        spared = False
     return parts

@@ -32,7 +32,7 @@ def load_kernels() -> None:
     language = rows, rows, states, branches, texts, text_bytes
     met, stack, exits = np.zeros((8, 4), np.int32), np.empty((3, 2), np.int32), none.copy()
     explore(*vocabulary, *language, loops, work, 1, met, 1, 0, stack, mask, none, exits, asked)
-    follow(*language, b"a", 0, np.zeros((4, 5), np.int32), np.zeros((4, 5), np.int32))
+    follow(*language, b"a", 0, False, np.zeros((4, 5), np.int32), np.zeros((4, 5), np.int32))
     starts, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
     count(trie.nodes, rows, rows, states, 0, 0, starts, stack, counts, whole, exits, exits)
     forbid_below(trie.nodes, trie.token_ids, none, b"", np.empty(0, np.int64), mask)

@@ -14,9 +14,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, Automaton
+from ..constraint.automaton import DEAD, NO_STATE, Automaton
 from ..constraint.parts import Branch, SharedStates, Texts
-from .kernels import ACCEPTS, FIRST_BRANCH, LOOP, NEAR, NONE, ROW, SAME, STATE_COLUMNS, UNKNOWN
+from .kernels import (
+    ACCEPTS,
+    CAPTURES,
+    FIRST_BRANCH,
+    LAST_BRANCH,
+    LOOP,
+    NEAR,
+    NONE,
+    ROW,
+    SAME,
+    STATE_COLUMNS,
+    UNKNOWN,
+)
 from .loops import loop_of, may_loop
 
 FIRST_ROOM = 64
@@ -48,7 +60,7 @@ class StateTable:
         self._row_count = 0
         self._judged = len(known.states)
         self._wide: dict[int, bool] = {}
-        self._within: dict[tuple[int, int], int] = {}
+        self._within: dict[tuple[int, int, int], int] = {}
 
     def tell(self, state: int) -> None:
         """Tell a walk what it asks of a state: what it is made of, or its loop if that is known."""
@@ -110,20 +122,29 @@ class StateTable:
             begin = end
         return self.texts.append(rows)
 
-    def within_texts(self, low: int, high: int, place: int) -> int:
-        """Return the state in which the first bytes of some texts were read, and nothing else.
+    def within_texts(self, low: int, high: int, place: int, beside: int = NO_STATE) -> int:
+        """Return the state in which the first bytes of some texts were read.
 
-        It shares their bytes, and its term is only made if somebody asks for it.
+        It shares their bytes, and its term is only made if somebody asks for it. So it is with what
+        a state `beside` them is made of, if one is given: `Automaton.may_stand_beside`.
         """
-        key = int(self.texts.array[low, 0]) + place, high - low
+        key = int(self.texts.array[low, 0]) + place, high - low, beside
         state = self._within.get(key)
         if state is None:
             rows = self.texts.array[low:high].copy()
             rows[:, 0] += place
-            state = self._within[key] = self.automaton.unread(partial(self._unread, rows))
+            state = self.automaton.unread(partial(self._unread, rows), beside)
+            self._within[key] = state
+            branches = (0, 0, False)
+            if beside != NO_STATE:
+                self.know(beside)
+                columns = self.states[beside]
+                branches = columns[FIRST_BRANCH], columns[LAST_BRANCH], columns[CAPTURES]
+                if beside in self.captures:
+                    self.captures[state] = self.captures[beside]
             self.cover()
-            first, last = self.texts.append(array("i", rows.tobytes()))
-            self._note(state, (0, 0, first, last, False))
+            texts = self.texts.append(array("i", rows.tobytes()))
+            self._note(state, (*branches[:2], *texts, branches[2]))
         return state
 
     def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:

@@ -86,16 +86,16 @@ class TokenGroups:
         """Return where a branch of a part begins."""
         if branch.tail is not None:
             return replace(part, state=branch.head, behind=replace(part, state=branch.tail))
-        if not self._automaton.text_matters(branch):
+        if not self._automaton.captured.text_matters(branch):
             for node in part.nodes.tolist():
                 self._set_blocked_alone(node, branch)
-        after = replace(part, state=self._automaton.after_any(branch))
-        matters = part.matters or self._automaton.text_matters(branch)
+        after = replace(part, state=self._automaton.captured.after_any(branch))
+        matters = part.matters or self._automaton.captured.text_matters(branch)
         return Part(part.nodes, branch.head, after, matters)
 
     def _set_blocked_alone(self, node: int, branch: Branch) -> None:
         """Let tokens stand alone behind which a text may come out that nothing may follow."""
-        for text in self._automaton.blocked(branch) or ():
+        for text in self._automaton.captured.blocked(branch) or ():
             below = node
             for byte in text:
                 below = self._trie.child(below, byte)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import Automaton
-from ..constraint.parts import Counted
+from ..constraint.automaton import DEAD, Automaton
+from ..constraint.parts import Branch, Counted
 from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
 from .counted import CountedTokens, count
@@ -165,17 +165,46 @@ class Walker:
             table.texts.array,
             table.text_bytes.array,
         )
-        count = follow(*arrays, token, state, self._parts, self._later_parts)
+        captures = table.captures.get(state)
+        count = follow(*arrays, token, state, bool(captures), self._parts, self._later_parts)
         if count < 0:
             return None
         parts = self._parts[:count].tolist()
+        if captures is not None:
+            return self._in_capture(captures, token, parts)
         if count == 1 and parts[0][1] == NOTHING:
             state, _, low, high, place = parts[0]
             return table.within_texts(low, high, place) if state == UNKNOWN else state
         return self._joined(parts)
 
+    def _in_capture(
+        self, captures: tuple[Branch, ...], token: bytes, parts: list[list[int]]
+    ) -> int | None:
+        """Return the state in one capture, and beside it in some texts; None for others."""
+        if len(captures) > 1:
+            return None
+        head = self.follow(captures[0].head, token)
+        if head is None or head == DEAD or self.automaton.is_accepting(head):
+            return None
+        state = self.automaton.captured.inside(captures[0], token, self.automaton.behind(head))
+        if not parts:
+            return state
+        return self._beside_texts(state, parts) if len(parts) == 1 else None
+
+    def _beside_texts(self, state: int, parts: list[list[int]]) -> int | None:
+        """Return a state and the rests of texts beside it, without their terms; None for others."""
+        ((_, tail, low, high, place),) = parts
+        if parts[0][0] != UNKNOWN or tail != NOTHING or not self.automaton.may_stand_beside(state):
+            return None
+        return self.table.within_texts(low, high, place, state)
+
     def _joined(self, parts: list[list[int]]) -> int:
         """Return the state of some parts, each a state or the rests of texts, and what follows."""
+        parts = sorted(parts, key=lambda part: part[0] == UNKNOWN)
+        if len(parts) == 2 and parts[0][0] != UNKNOWN and parts[0][1] == NOTHING:
+            state = self._beside_texts(parts[0][0], parts[1:])
+            if state is not None:
+                return state
         found, automaton = [], self.automaton
         for state, tail, low, high, place in parts:
             if state != UNKNOWN:
