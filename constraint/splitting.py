@@ -20,6 +20,7 @@ class Splits:
         self.terms = terms
         self._number = number
         self._bytes_first: dict[int, bool] = {}
+        self._texts: dict[tuple[int, int], tuple[bytes, int]] = {}
 
     def of(self, term: int) -> Alternatives:
         """Take a term apart."""
@@ -31,6 +32,7 @@ class Splits:
                 return found
         branches: list[Branch] = []
         texts: list[tuple[bytes, int]] = []
+        known: list[tuple[bytes, int]] = []
         plain: list[int] = []
         open_parts = [(term, terms.EPSILON)]
         while open_parts:
@@ -40,14 +42,21 @@ class Splits:
             if kind == Kind.LITERAL:
                 texts.append(self._text(node[1], tail))
             elif kind == Kind.UNION:
-                open_parts += [(member, tail) for member in node[1]]
+                for member in node[1]:
+                    text = self._texts.get((member, tail))
+                    if text is None:
+                        open_parts.append((member, tail))
+                    else:
+                        known.append(text)
             elif kind == Kind.CONCAT:
                 _, head, rest = node
                 after = rest if tail == terms.EPSILON else terms.concat(rest, tail)
-                if nodes[head][0] == Kind.LITERAL:
-                    texts.append(self._text(nodes[head][1], after))
-                else:
+                if nodes[head][0] != Kind.LITERAL:
                     open_parts.append((head, after))
+                elif len(nodes[head][1]) > 1 and terms.certain(after):
+                    known.append(self._known_text(part, tail, nodes[head][1], after))
+                else:
+                    texts.append(self._text(nodes[head][1], after))
             elif kind == Kind.REFERENCE:
                 open_parts.append((node[1].expand(node[2]), tail))
             elif kind == Kind.REPEAT and self._begins_apart(node[1]):
@@ -60,7 +69,13 @@ class Splits:
                 branches.append(Branch(self._number(node[1]), None, (part, tail)))
             else:
                 plain.append(terms.concat(part, tail))
-        return self._told(branches, texts, plain, term)
+        return self._told(branches, texts, plain, term, known)
+
+    def _known_text(self, part: int, tail: int, text: bytes, after: int) -> tuple[bytes, int]:
+        """Return a text and the state behind it; remembered, as names are met in many states."""
+        text, after = self._text(text, after)
+        found = self._texts[part, tail] = text, self._number(after)
+        return found
 
     def _of_row(self, term: int, head: int, tail: int) -> Alternatives | None:
         """Take apart a lexeme, a text or a character with what follows it; None for other rows."""
@@ -118,21 +133,33 @@ class Splits:
         return text, tail
 
     def _told(
-        self, branches: list[Branch], texts: list[tuple[bytes, int]], plain: list[int], term: int
+        self,
+        branches: list[Branch],
+        texts: list[tuple[bytes, int]],
+        plain: list[int],
+        term: int,
+        known: list[tuple[bytes, int]],
     ) -> Alternatives:
-        """Return alternatives; single bytes before nothing that is shared are left to the row."""
+        """Return alternatives; single bytes before nothing that is shared are left to the row.
+
+        `texts` come with the terms behind them, the `known` ones with states.
+        """
         terms = self.terms
-        if not branches and all(len(t) == 1 and self._is_plain(tail) for t, tail in texts):
+        if (
+            not branches
+            and not known
+            and all(len(t) == 1 and self._is_plain(tail) for t, tail in texts)
+        ):
             rest = term
             if len(plain) == 1 and not texts:
                 rest = plain[0]
             return Alternatives((), None, self._number(rest))
         certain, is_empty, number = terms.certain, terms.is_empty, self._number
-        texts = [pair for pair in texts if certain(pair[1]) or not is_empty(pair[1])]
+        known += [(t, number(tail)) for t, tail in texts if certain(tail) or not is_empty(tail)]
         found = None
-        if texts:
-            texts.sort()
-            found = Texts(tuple([t for t, _ in texts]), tuple([number(tail) for _, tail in texts]))
+        if known:
+            known.sort()
+            found = Texts(*zip(*known, strict=True))
         left = None
         if plain:
             rest = terms.union(plain)
@@ -169,4 +196,4 @@ class Splits:
                 plain.append(terms.concat(head, tail))
         if not texts:
             return Alternatives((), None, self._number(term))
-        return self._told([], texts, [terms.lexeme(terms.union(plain))] if plain else [], term)
+        return self._told([], texts, [terms.lexeme(terms.union(plain))] if plain else [], term, [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -115,12 +116,9 @@ class StateTable:
     def _append_texts(self, texts: Texts) -> tuple[int, int]:
         begin = self.text_bytes.count
         self.text_bytes.append(array("B", b"".join(texts.texts)))
-        rows = array("i")
-        for text, tail in zip(texts.texts, texts.tails, strict=True):
-            end = begin + len(text)
-            rows.extend((begin, end, tail))
-            begin = end
-        return self.texts.append(rows)
+        ends = list(accumulate(map(len, texts.texts), initial=begin))
+        rows = zip(ends, ends[1:], texts.tails, strict=False)  # one more beginning than ends
+        return self.texts.append(array("i", chain.from_iterable(rows)))
 
     def within_texts(self, low: int, high: int, place: int, beside: int = NO_STATE) -> int:
         """Return the state in which the first bytes of some texts were read.

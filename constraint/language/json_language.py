@@ -74,7 +74,7 @@ class JsonLanguage:
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
         self._endless: dict[int, bool] = {}
-        self._members_in_order: dict[tuple[object, ...], tuple[int, ...]] = {}
+        self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
         self._values = ValueText(self.text)
         self._free_name = self.text.closed(self.text.any_body)
 
@@ -252,27 +252,29 @@ class JsonLanguage:
     def _members(self, written: Written) -> Iterator[int]:
         """Yield the declared members that may come next, each with the rest of the object."""
         layout = self._objects[written.shape].layout
+        if self.in_order:
+            yield from self._members_in_order(written, layout)
+            return
         left = layout.all & ~written.declared
         while left:
             bit = left & -left
             left ^= bit
-            yield from self._declared(written, layout, bit)
-            if self.in_order and bit & layout.required:
-                return
+            yield from self._written_next(written, layout, bit)
 
-    def _declared(self, written: Written, layout: Layout, bit: int) -> tuple[int, ...]:
-        """Return the ways to write one declared member, each with the rest of the object.
+    def _members_in_order(self, written: Written, layout: Layout) -> Iterator[int]:
+        """Yield the members up to the first that is required, each with the rest of the object.
 
-        In order they do not depend on which of those before it were written, but for what is
-        remembered of them.
+        They do not depend on which of those before them were written, but for what is remembered.
         """
-        key = (written.shape, bit, written.number, written.pending, written.names)
-        found = self._members_in_order.get(key) if self.in_order else None
-        if found is None:
-            found = tuple(self._written_next(written, layout, bit))
-            if self.in_order:
-                self._members_in_order[key] = found
-        return found
+        key = (written.shape, written.number, written.pending, written.names)
+        known = self._ordered.setdefault(key, {})
+        for index in range(written.declared.bit_length(), len(layout.names)):
+            found = known.get(index)
+            if found is None:
+                found = known[index] = tuple(self._written_next(written, layout, 1 << index))
+            yield from found
+            if layout.required >> index & 1:
+                return
 
     def _written_next(self, written: Written, layout: Layout, bit: int) -> Iterator[int]:
         index = bit.bit_length() - 1

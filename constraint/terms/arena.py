@@ -250,18 +250,24 @@ class TermArena:
             members.add(self.byte_set(mask))
         if self.ALL in members:
             return self.ALL
-        if len(members) > 1 and any(self._counts[m] for m in members):
+        counts = len(members) > 1 and any(map(self._counts.__getitem__, members))
+        if counts:
             members = self._join_counters(members)
-        if self.EPSILON in members and any(self._nullable[m] for m in members if m > 1):
+        nullable = any(map(self._nullable.__getitem__, members))
+        if (
+            nullable
+            and self.EPSILON in members
+            and any(self._nullable[m] for m in members if m > 1)
+        ):
             members.discard(self.EPSILON)
         if len(members) < 2:
             return members.pop() if members else self.EMPTY
         return self._intern(
             (Kind.UNION, tuple(sorted(members))),
-            nullable=any(self._nullable[m] for m in members),
-            certain=any(self._certain[m] for m in members),
-            captures=max(self._captures[m] for m in members),
-            counts=any(self._counts[m] for m in members),
+            nullable=nullable,
+            certain=any(map(self._certain.__getitem__, members)),
+            captures=max(map(self._captures.__getitem__, members)),
+            counts=counts and any(map(self._counts.__getitem__, members)),
         )
 
     def _flat_members(self, parts: Iterable[int], kind: int) -> tuple[set[int], int]:
