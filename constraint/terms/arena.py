@@ -253,18 +253,13 @@ class TermArena:
         counts = len(members) > 1 and any(map(self._counts.__getitem__, members))
         if counts:
             members = self._join_counters(members)
-        nullable = any(map(self._nullable.__getitem__, members))
-        if (
-            nullable
-            and self.EPSILON in members
-            and any(self._nullable[m] for m in members if m > 1)
-        ):
+        if self.EPSILON in members and any(self._nullable[m] for m in members if m > 1):
             members.discard(self.EPSILON)
         if len(members) < 2:
             return members.pop() if members else self.EMPTY
         return self._intern(
             (Kind.UNION, tuple(sorted(members))),
-            nullable=nullable,
+            nullable=any(map(self._nullable.__getitem__, members)),
             certain=any(map(self._certain.__getitem__, members)),
             captures=max(map(self._captures.__getitem__, members)),
             counts=counts and any(map(self._counts.__getitem__, members)),

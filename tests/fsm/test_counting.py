@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from small_vocabulary import small_vocabulary
 
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
-from lockstitch.fsm.bitmask import allowed_ids
+from lockstitch.fsm.bitmask import allowed_ids, unpack
 from lockstitch.fsm.counting import FIRST
 from lockstitch.fsm.token_fsm import TokenFSM
 
@@ -119,3 +120,43 @@ def test_tokens_lead_where_their_bytes_lead(seed: int) -> None:
             assert fsm.forced_bytes(state) == plain.forced_bytes(at), text
             followed += 1
     assert followed > 30
+
+
+NAMES = {"abc": {"type": "integer"}, "ab": True, "long name": {"enum": ["a", "b"]}, "x": {}}
+OPEN: list[tuple[bytes, dict[str, object]]] = [
+    (b'{"', {"properties": NAMES}),
+    (b'{"', {"properties": NAMES, "additionalProperties": {"type": "array"}}),
+    (b'{"', {"properties": NAMES, "minProperties": 3}),
+    (b'[{"', {"type": "array", "items": {"properties": NAMES}}),
+    (b'{"', {"properties": NAMES, "patternProperties": {"^lo": {"type": "null"}}}),
+]
+
+
+@pytest.mark.parametrize("order", ["schema", "any"])
+@pytest.mark.parametrize(("begin", "value"), OPEN)
+def test_names_that_are_begun_beside_declared_ones(
+    begin: bytes, value: object, order: Literal["schema", "any"]
+) -> None:
+    """A capture and a range of texts are one state, whose term is made if somebody asks."""
+    grammar = compile_grammar(
+        {"type": "json", "value": value}, style=TextStyle("compact", property_order=order)
+    )
+    fsm, rng, named = TokenFSM(grammar, VOCABULARY), random.Random(3), 0
+    likely = [token(t) for t in (b'"', b"a", b"ab", b"long ", b"x", b"abc", b'": ', b"1")]
+    for seed in range(5):
+        fsm.token_mask(fsm.start)
+        state, text = fsm.advance(fsm.start, token(begin)), begin
+        for _ in range(6):
+            mask = unpack(fsm.token_mask(state), VOCABULARY.size)
+            allowed = [i for i in likely if mask[i]]
+            one = rng.choice(allowed) if allowed else any_token(fsm, state, rng)
+            if one is None:
+                break
+            state = fsm.advance(state, one)
+            text += VOCABULARY.token_bytes[one] or b""
+            other = TokenFSM(grammar, VOCABULARY) if seed == 0 else fsm
+            at = other.advance_bytes(other.start, text)
+            assert at is not None
+            same(fsm, other, state, at)
+            named += fsm._automaton._unread.get(state, (None, -1))[1] >= 0
+    assert named
