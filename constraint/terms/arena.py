@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any, ClassVar, Final, Protocol
 
+from .ranges import joined_ranges
+
 EVERY_BYTE = (1 << 256) - 1
 MOST_CAPTURES = 100
 MARKED = 1 << 40  # bounds from here on are marks, see `spines`
@@ -99,6 +101,7 @@ class TermArena:
         self._certain: list[bool] = []
         self.has_captures = False
         self._counts: list[bool] = []
+        self.uncounted: set[int] = set()  # what is repeated in many places, and not often in one
         self.marked: dict[int, int] = {}
         """How far marks have come down, by the term that is repeated."""
         self._captures: list[int] = []  # how many captures inside each other a term begins with
@@ -115,6 +118,7 @@ class TermArena:
         self._certain = other._certain.copy()
         self._captures = other._captures.copy()
         self._counts = other._counts.copy()
+        self.uncounted = other.uncounted
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -239,7 +243,7 @@ class TermArena:
             (Kind.REPEAT, inner, low, high),
             nullable=low == 0,
             certain=self._certain[inner] or low == 0,
-            counts=low > 1 or high is not None,
+            counts=(low > 1 or high is not None) and inner not in self.uncounted,
         )
 
     def union(self, parts: Iterable[int]) -> int:
@@ -311,7 +315,7 @@ class TermArena:
             else:
                 groups.setdefault(split[0], []).append((split[1], split[2]))
         for (prefix, inner, tail), ranges in groups.items():
-            for low, high in _joined_ranges(ranges):
+            for low, high in joined_ranges(ranges):
                 rest.add(self.concat(prefix, self.repeat(inner, low, high), tail))
         return rest
 
@@ -380,20 +384,3 @@ class TermArena:
         return self._intern(
             (Kind.CAPTURE, head, owner, key, text), nullable=False, captures=captures
         )
-
-
-def _joined_ranges(
-    ranges: list[tuple[int, int | None]],
-) -> list[tuple[int, int | None]]:
-    """Return the same numbers as few ranges; ranges that overlap or touch become one."""
-    if len(ranges) == 1:
-        return ranges
-    joined: list[tuple[int, int | None]] = []
-    for low, high in sorted(ranges, key=lambda r: r[0]):
-        if joined and (joined[-1][1] is None or low <= joined[-1][1] + 1):
-            last_low, last_high = joined[-1]
-            wider = None if last_high is None or high is None else max(last_high, high)
-            joined[-1] = (last_low, wider)
-        else:
-            joined.append((low, high))
-    return joined

@@ -25,6 +25,8 @@ CANONICAL_ESCAPES = {code: name for code, name in SHORT_ESCAPES.items() if code 
 RAW: CharSet = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, 0x10FFFF))
 EVERY_CHARACTER: CharSet = ((0, 0xD7FF), (0xE000, 0x10FFFF))
 
+MOST_UNCOUNTED = 64  # blanks of a gap; states that count would not pay
+
 
 class JsonAlphabet:
     """Characters as they are spelled inside a JSON string."""
@@ -145,6 +147,8 @@ class JsonText:
         space = {"compact": terms.EPSILON, "spaced": terms.literal(b" ")}
         blank = terms.byte_set(1 << 32 | 1 << 9 | 1 << 10 | 1 << 13)
         flexible = style.whitespace == "flexible"
+        if flexible and style.max_whitespace <= MOST_UNCOUNTED:
+            terms.uncounted.add(blank)
         self._blanks = terms.repeat(blank, 0, style.max_whitespace) if flexible else terms.EPSILON
         self.gap = terms.lexeme(self._blanks)
         self.after_comma = self.gap if flexible else space[style.whitespace]
