@@ -63,6 +63,11 @@ class Captured:
         _, _, other, later_key, _ = self.terms.nodes[later.capture[0]]
         return owner is other and bool(owner.shares_memory(key, later_key))
 
+    def head_remembers(self, branch: Branch) -> bool:
+        """Return whether texts that were captured before are missing in the head of a capture."""
+        _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
+        return bool(owner.head_remembers(key))
+
     def blocked(self, branch: Branch) -> tuple[bytes, ...] | None:
         """Return the texts of a capture's head after which nothing may follow, None if unlisted."""
         _, _, owner, key, before = self.terms.nodes[branch.capture[0]]

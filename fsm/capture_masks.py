@@ -53,8 +53,8 @@ class Builder(Protocol):
 class CaptureMask:
     """The mask of a capture whose text is new.
 
-    `doubtful` are the nodes where a later capture ends that may have the same text: of the tokens
-    from there on it is not known.
+    `doubtful` are the nodes where a later capture ends that may have the same text, or where it
+    begins if its head leaves out that text: of the tokens from there on it is not known.
     """
 
     mask: Bitmask
@@ -101,7 +101,9 @@ class Captures:
         shares = self._automaton.captured.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
         if outer:
-            ends = self._builder.through(at, branch.head, empty_mask(self._builder.size))
+            ends = at
+            if not self._automaton.captured.head_remembers(branch):
+                ends = self._builder.through(at, branch.head, empty_mask(self._builder.size))
             for unknown in outer:
                 unknown.ends.append(ends)
         blocked = self._automaton.captured.blocked(branch)

@@ -359,6 +359,11 @@ class JsonLanguage:
         """Return whether both names may be of one object."""
         return key.written.shape == later.written.shape
 
+    def head_remembers(self, key: FreeName) -> bool:
+        """Return whether names of this kind may run out, so that those taken are left out."""
+        spelled = self._objects[key.written.shape].layout.cells[key.cell].spelled
+        return spelled != self.text.any_body and not self._is_endless(spelled)
+
     def rest_length(self, key: FreeName) -> int | None:
         """Return None: what follows is known for each name."""
         return None

@@ -316,6 +316,10 @@ class UniqueItems:
         """Return True: the items of one array have one owner."""
         return True
 
+    def head_remembers(self, key: Closing | Text) -> bool:
+        """Return whether the items that are taken are left out of the next one."""
+        return not isinstance(key, Text)
+
     def rest_length(self, key: Closing | Text) -> int | None:
         """Return a lower bound for what follows an item, None where it is known for each item."""
         if not self.holds_containers:

@@ -82,6 +82,10 @@ class CaptureOwner(Owner, Protocol):
         """Return whether the text of a capture may be remembered where a later one is captured."""
         ...
 
+    def head_remembers(self, key: Any) -> bool:
+        """Return whether the head of a capture leaves out texts that were captured before."""
+        ...
+
     def rest_length(self, key: Any) -> int | None:
         """Return a lower bound for what follows any text, None if it is to be asked for a text."""
         ...

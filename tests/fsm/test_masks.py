@@ -212,3 +212,30 @@ def test_items_of_a_walk_are_counted() -> None:
         pytest.raises(GrammarTooLargeError, match="steps"),
     ):
         walker.run(items, walker.begin(), mask)
+
+
+@pytest.mark.parametrize(
+    ("value", "begin", "forbidden"),
+    [
+        ({"type": "object", "propertyNames": {"maxLength": 1}}, b'{"', b'a": 1, "a'),
+        ({"type": "object", "patternProperties": {"^(a|b|c|e+)$": True}}, b'{"', b'a": 1, "a":'),
+        ({"type": "array", "uniqueItems": True, "items": {"maxLength": 1}}, b'["', b'a", "a"'),
+        (
+            {"type": "array", "uniqueItems": True, "items": {"type": "string", "maxLength": 1}},
+            b'["',
+            b'a", "a',
+        ),
+    ],
+)
+def test_what_is_taken_inside_a_token(value: object, begin: bytes, forbidden: bytes) -> None:
+    """Names and items that may run out are left out where they begin, not where they end."""
+    tokens = [*(bytes([byte]) for byte in range(256)), begin, forbidden]
+    tokens += [forbidden.replace(b'"a', b'"b'), forbidden.replace(b'"a', b'"ab')]
+    vocabulary = Vocabulary([*tokens, None], [len(tokens)])
+    grammar = compile_grammar({"type": "json", "value": value})
+    fsm = TokenFSM(grammar, vocabulary)
+    state = fsm.advance(fsm.start, tokens.index(begin))
+    mask = unpack(fsm.token_mask(state), vocabulary.size)
+    assert (mask == viable(grammar, vocabulary, begin)).all()
+    assert not mask[tokens.index(forbidden)]
+    assert mask[tokens.index(forbidden.replace(b'"a', b'"b'))]
