@@ -58,19 +58,21 @@ def _common(style: TextStyle) -> Prelude:
     numbers, shortest = NumberText(terms, style), Shortest(terms)
     for word in (b"null", b"true", b"false", b"{", b"}", b"[", b"]", b",", b":"):
         terms.literal(word)
-    common = [text.gap, text.comma, text.colon, text.string(text.any_body)]
-    common += [text.open_array, text.close_array, text.open_object, text.close_object]
-    common += [text.closed(text.any_body), plain.any_body]
+    signs = [text.gap, text.comma, text.colon]
+    signs += [text.open_array, text.close_array, text.open_object, text.close_object]
+    values = [text.string(text.any_body), text.closed(text.any_body), plain.any_body]
     if not numbers.any_spelling:  # those have references, whose owner works in one arena
-        common += [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
+        values += [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
+    common = [*signs, *values]
     for term in common:
         shortest.length(term)
-    states = _lexemes(terms, common)
+    spelled = _lexemes(terms, values)
+    states = tuple(dict.fromkeys((*spelled, *_lexemes(terms, signs))))
     shared = SharedStates(style, states, {term: i for i, term in enumerate(states)})
     for term in common:  # also the bytes before a lexeme
         terms.row(term)
     assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
-    for term in range(len(terms)):
+    for term in (*spelled, *values):  # signs begin with few bytes and are not asked for theirs
         fingerprint(terms, term)
     return Prelude(terms, text, plain, numbers, shortest, shared)
 
