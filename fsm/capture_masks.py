@@ -9,7 +9,6 @@ Where the owner cannot list what is taken, a capture is walked text by text.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -182,8 +181,8 @@ class Captures:
 
     def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
-        mask = mask.copy()
-        forbid_below(self._trie.nodes, self._trie.token_ids, at, *_in_one(blocked), mask)
+        mask, ends = mask.copy(), np.cumsum(np.fromiter(map(len, blocked), np.int64, len(blocked)))
+        forbid_below(self._trie.nodes, self._trie.token_ids, at, b"".join(blocked), ends, mask)
         return mask
 
     def _each_exit(self, node: int, branch: Branch) -> Bitmask:
@@ -202,12 +201,6 @@ class Captures:
                 states.append(state)
         self._builder.add_all(np.array(nodes, np.int32), np.array(states, np.int32), mask)
         return mask
-
-
-@lru_cache(maxsize=1024)
-def _in_one(texts: tuple[bytes, ...]) -> tuple[bytes, npt.NDArray[np.int64]]:
-    """Return some texts in one, and where each of them ends."""
-    return b"".join(texts), np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
 
 
 @njit(cache=True, nogil=True)
