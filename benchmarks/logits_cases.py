@@ -43,7 +43,7 @@ def peers() -> dict[str, Kernel]:
         import llguidance.numpy
         import llguidance.torch
     except ImportError:
-        pass
+        print("left out: llguidance (not installed)")
     else:
         kernel = llguidance.numpy.apply_token_bitmask_inplace
         found["llguidance.numpy"] = lambda logits, masks: kernel(logits.numpy(), masks.numpy())

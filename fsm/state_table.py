@@ -160,7 +160,6 @@ class StateTable:
         _write(self.rows[self._row_count], pairs)
         self._cells[state * STATE_COLUMNS + ROW] = len(self.shared) + self._row_count
         self._row_count += 1
-
         if not may_loop(state, pairs):
             self._cells[state * STATE_COLUMNS + LOOP] = NONE
 

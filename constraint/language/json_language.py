@@ -329,6 +329,8 @@ class JsonLanguage:
         return self.text.closed(self.terms.intersect((spelled, self.terms.complement(taken))))
 
     def _is_endless(self, spelled: int) -> bool:
+        if spelled == self.text.any_body:
+            return True
         found = self._endless.get(spelled)
         if found is None:
             found = self._endless[spelled] = is_endless(self.terms, spelled)
@@ -361,8 +363,7 @@ class JsonLanguage:
 
     def head_remembers(self, key: FreeName) -> bool:
         """Return whether names of this kind may run out, so that those taken are left out."""
-        spelled = self._objects[key.written.shape].layout.cells[key.cell].spelled
-        return spelled != self.text.any_body and not self._is_endless(spelled)
+        return not self._is_endless(self._objects[key.written.shape].layout.cells[key.cell].spelled)
 
     def rest_length(self, key: FreeName) -> int | None:
         """Return None: what follows is known for each name."""

@@ -149,31 +149,22 @@ class JsonText:
         flexible = style.whitespace == "flexible"
         if flexible and style.max_whitespace <= MOST_UNCOUNTED:
             terms.uncounted.add(blank)
-        self._blanks = terms.repeat(blank, 0, style.max_whitespace) if flexible else terms.EPSILON
-        self.gap = terms.lexeme(self._blanks)
+        nothing = terms.EPSILON
+        blanks = terms.repeat(blank, 0, style.max_whitespace) if flexible else nothing
+        self.gap = terms.lexeme(blanks)
         self.after_comma = self.gap if flexible else space[style.whitespace]
-        self.comma = self._sign(b",", self.after_comma)
-        self.colon = self._sign(b":", self.after_comma)
-        self.open_array, self.open_object = (self._opening(sign) for sign in (b"[", b"{"))
-        self.close_array, self.close_object = (self._closing(sign) for sign in (b"]", b"}"))
+        after = blanks if flexible else self.after_comma
+
+        def sign(before: int, text: bytes, behind: int) -> int:
+            """Return a sign and what is around it, one lexeme where there may be any blanks."""
+            whole = terms.concat(before, terms.literal(text), behind)
+            return terms.lexeme(whole) if flexible else whole
+
+        self.comma, self.colon = sign(blanks, b",", after), sign(blanks, b":", after)
+        self.open_array, self.open_object = (sign(nothing, c, blanks) for c in (b"[", b"{"))
+        self.close_array, self.close_object = (sign(blanks, c, nothing) for c in (b"]", b"}"))
         self.quote = terms.literal(b'"')
         self._names: dict[str, int] = {}
-
-    def _sign(self, sign: bytes, after: int) -> int:
-        """Return a sign and the blanks around it, one lexeme where there may be any."""
-        blanks = self._blanks
-        after = after if blanks == self.terms.EPSILON else blanks
-        return self._lexeme(blanks, self.terms.literal(sign), after)
-
-    def _opening(self, sign: bytes) -> int:
-        return self._lexeme(self.terms.literal(sign), self._blanks)
-
-    def _closing(self, sign: bytes) -> int:
-        return self._lexeme(self._blanks, self.terms.literal(sign))
-
-    def _lexeme(self, *parts: int) -> int:
-        whole = self.terms.concat(*parts)
-        return whole if self.gap == self.terms.EPSILON else self.terms.lexeme(whole)
 
     def fork(self, terms: Terms) -> JsonText:
         """Return the same for a fork of the arena."""
