@@ -36,8 +36,8 @@ class Automaton:
         self.terms = grammar.terms
         self._shortest = grammar.shortest_texts
         self.shared = grammar.shared
-        self._terms_of: list[int] = [] if self.shared is None else list(self.shared.terms)
-        self._states: dict[int, int] = {} if self.shared is None else self.shared.states.copy()
+        self._terms_of = [UNMADE] * len(self.shared)
+        self._states = self.shared.states.copy()
         self._first_own = len(self._terms_of)
         self._states[self.terms.EMPTY] = DEAD
         self._alternatives: dict[int, Alternatives] = {}
@@ -67,14 +67,18 @@ class Automaton:
         return state
 
     def _term(self, state: int) -> int:
-        """Return the term of a state; of counters and of texts it is made when it is asked for."""
+        """Return the term of a state; it is made when it is asked for, unless it came first."""
         term = self._terms_of[state]
         if term == UNMADE:
-            bounded = self._counts[state]
-            term = self._unmade[state]() if bounded is None else self._counters.term(*bounded)
-            self._terms_of[state] = term
+            term = self._terms_of[state] = self._make_term(state)
             self._states.setdefault(term, state)
         return term
+
+    def _make_term(self, state: int) -> int:
+        if state < self._first_own:
+            return self.shared.term(self.terms, state)
+        bounded = self._counts[state]
+        return self._unmade[state]() if bounded is None else self._counters.term(*bounded)
 
     def _any_text(self, texts: Texts) -> int:
         """Return the term of some texts and what follows each of them."""
@@ -112,6 +116,8 @@ class Automaton:
 
     def counts(self, state: int) -> bool:
         """Return whether a counter with bounds may be near the beginning of a state."""
+        if state < self._first_own:
+            return self.shared.counts(state)
         term = self._terms_of[state]
         return state not in self._unmade if term == UNMADE else self.terms.counts(term)
 
@@ -136,6 +142,8 @@ class Automaton:
 
     def row(self, state: int) -> list[tuple[int, int]]:
         """Return the disjoint (256-bit byte mask, successor) pairs; every successor is alive."""
+        if state < self._first_own:
+            return list(self.shared.rows[state])
         term = UNMADE if state in self._machines else self._term(state)
         found = self._machines.row(state, term)
         return [(m, self._state(t)) for m, t in self.terms.row(term)] if found is None else found
@@ -216,6 +224,8 @@ class Automaton:
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in this state."""
+        if state < self._first_own:
+            return self.shared.accepts(state)
         if self._terms_of[state] == UNMADE:
             bounded = self._counts[state]
             return bounded is not None and self._counters.nullable(bounded[0], bounded[1])

@@ -20,7 +20,7 @@ from .language.describe import REGEX_WORDS, describe, shortened
 from .language.json_language import JsonLanguage
 from .language.prelude import Prelude
 from .language.productivity import Productivity
-from .parts import SharedStates
+from .parts import NOTHING_SHARED, SharedStates
 from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
 from .schema.contradiction import contradicting
@@ -32,7 +32,6 @@ from .schema.shapes import ArrayShape
 from .schema.source import Place, SchemaSource
 from .terms.shortest import INFINITE, Shortest
 from .terms.terms import Terms
-from .text.numbers import NumberText
 from .text.style import TextStyle
 
 FUEL = 2_000_000  # steps; some seconds
@@ -70,7 +69,7 @@ class Grammar:
         shortest: Shortest,
         read: PlacesRead,
         schema: tuple[JsonLanguage, int] | None = None,
-        shared: SharedStates | None = None,
+        shared: SharedStates = NOTHING_SHARED,
     ) -> None:
         self.terms = terms
         self.terms.fuel = math.inf  # what was accepted is never refused later
@@ -82,11 +81,14 @@ class Grammar:
         self.shortest_texts = shortest
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+        return {**self.__dict__, "lock": None, "shared": self.shared.style}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.lock = threading.RLock()
+        style = state["shared"]
+        shared = Prelude.shared_states(style) if isinstance(style, TextStyle) else NOTHING_SHARED
+        self.shared = shared
 
     @property
     def report(self) -> tuple[KeywordReport, ...]:
@@ -186,7 +188,7 @@ def _compile_json(
     while not complete:  # again if a resource is older, or if arrays turn out to have no value
         draft4 = source.oldest is Draft.DRAFT4
         if draft4:
-            numbers = NumberText(terms, text.style, integral_floats=False)
+            numbers = begun.numbers.without_integral_floats()
         productive = Productivity(graph, text, numbers, shortest, void)
         if productive.visit(root) >= INFINITE:
             raise _unsatisfiable(graph, productive, root)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .terms.arena import MARKED
+from .terms.recipes import taken_over
+from .terms.terms import Terms
 from .text.style import TextStyle
 
 
@@ -61,12 +63,47 @@ class Alternatives:
 
 @dataclass(frozen=True, slots=True)
 class SharedStates:
-    """The terms of the lexemes that all grammars of one style begin with, and of what they lead to.
+    """The lexemes that all grammars of one style begin with, and all that they lead to, as states.
 
-    They have the same numbers in each of these grammars, and so have their states, in this order:
-    what is learnt of them is learnt once.
+    They have the same numbers in each of these grammars: what is learnt of them is learnt once.
+    Most have no term in an arena until a grammar asks for it: `terms` has their numbers in an arena
+    of all of them, from which it is taken over; the first `begun` terms are the same in each arena.
+    `states` has those by term. `rows` are (byte mask, state) pairs.
     """
 
-    style: TextStyle
+    style: TextStyle | None  # None where nothing is shared
+    arena: Terms = field(compare=False)
+    begun: int = field(compare=False)
     terms: tuple[int, ...] = field(compare=False)
-    states: dict[int, int] = field(compare=False)  # by term, which is what is looked up
+    states: dict[int, int] = field(compare=False)
+    rows: tuple[tuple[tuple[int, int], ...], ...] = field(compare=False)
+
+    @classmethod
+    def of(
+        cls, style: TextStyle | None, arena: Terms, begun: int, terms: tuple[int, ...]
+    ) -> SharedStates:
+        """Return the states of some terms that lead to each other only."""
+        numbers = {term: state for state, term in enumerate(terms)}
+        rows = tuple(
+            tuple((mask, numbers[after]) for mask, after in arena.row(term)) for term in terms
+        )
+        known = {term: state for term, state in numbers.items() if term < begun}
+        return cls(style, arena, begun, terms, known, rows)
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def term(self, terms: Terms, state: int) -> int:
+        """Return the term of a state in the arena of a grammar."""
+        return taken_over(terms, self.arena, self.terms[state], self.begun)
+
+    def accepts(self, state: int) -> bool:
+        """Return whether a text may end in a state."""
+        return self.arena.nullable(self.terms[state])
+
+    def counts(self, state: int) -> bool:
+        """Return whether a counter that counts may be in a state."""
+        return self.arena.counts(self.terms[state])
+
+
+NOTHING_SHARED = SharedStates.of(None, Terms(), 0, ())

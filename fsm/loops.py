@@ -11,7 +11,7 @@ one. Which bytes make a character is RFC 3629, section 4: eight states between t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 Words = npt.NDArray[np.uint64]
-Pairs = list[tuple[int, int]]
+Pairs = Sequence[tuple[int, int]]
 ASCII = (1 << 128) - 1
 FEWEST = 32  # bytes that lead back, below which a walk is short anyway
 WORD = (1 << 64) - 1

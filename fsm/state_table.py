@@ -7,6 +7,7 @@ comes behind it, and fixed texts with the states behind them. Captures stay with
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate, chain
@@ -44,7 +45,7 @@ class StateTable:
 
     def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
-        known = _shared_states(automaton)
+        known = _shared_states(automaton.shared)
         self.shared = known.rows
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
         self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
@@ -60,6 +61,7 @@ class StateTable:
         self.captures: dict[int, tuple[Branch, ...]] = {}
         self._row_count = 0
         self._judged = len(known.states)
+        self._shared_wide = known.wide
         self._wide: dict[int, bool] = {}
         self._within: dict[tuple[int, int, int], int] = {}
 
@@ -186,6 +188,8 @@ class StateTable:
 
     def is_wide(self, head: int) -> bool:
         """Return whether a lexeme begins with so many bytes that a walk of it is long."""
+        if head < len(self._shared_wide):
+            return self._shared_wide[head]
         found = self._wide.get(head)
         if found is None:
             starts = self.automaton.starts(head)
@@ -229,38 +233,41 @@ class Growing:
 
 @dataclass(frozen=True, slots=True)
 class SharedRows:
-    """The rows, states and loops (as in a `StateTable`) that grammars of one style begin with."""
+    """The rows, states and loops (as in a `StateTable`) that grammars of one style begin with.
+
+    `wide` says of each state whether it begins with many bytes.
+    """
 
     rows: npt.NDArray[np.int32]
     states: npt.NDArray[np.int32]
     loops: array[int]
+    wide: tuple[bool, ...]
 
 
-_KNOWN: dict[SharedStates | None, SharedRows] = {}  # as many as there are styles
+_KNOWN: dict[SharedStates, SharedRows] = {}  # as many as there are styles
 
 
-def _shared_states(automaton: Automaton) -> SharedRows:
-    """Return what is known of the first states of an automaton; made once for each style."""
-    found = _KNOWN.get(automaton.shared)
+def _shared_states(shared: SharedStates) -> SharedRows:
+    """Return what is known of the states that grammars begin with; made once for each style."""
+    found = _KNOWN.get(shared)
     if found is None:
-        count = 0 if automaton.shared is None else len(automaton.shared.terms)
+        count = len(shared)
         rows = np.empty((count, 256), np.int32)
         states = np.full((count, STATE_COLUMNS), UNKNOWN, np.int32)
         states[:, LOOP] = NONE
         loops = array("Q")
-        for state in range(count):
-            pairs = automaton.row(state)
-            assert all(after < count for _, after in pairs), "they lead to each other only"
+        for state, pairs in enumerate(shared.rows):
             _write(rows[state], pairs)
-            states[state, ROW], states[state, ACCEPTS] = state, automaton.is_accepting(state)
+            states[state, ROW], states[state, ACCEPTS] = state, shared.accepts(state)
             if may_loop(state, pairs):
                 states[state, LOOP] = len(loops) // 3
-                loops.extend(loop_of(state, automaton.row, automaton.is_accepting))
-        found = _KNOWN[automaton.shared] = SharedRows(rows, states, loops)
+                loops.extend(loop_of(state, shared.rows.__getitem__, shared.accepts))
+        wide = [sum(mask for mask, _ in pairs).bit_count() >= WIDE_BYTES for pairs in shared.rows]
+        found = _KNOWN[shared] = SharedRows(rows, states, loops, tuple(wide))
     return found
 
 
-def _write(row: npt.NDArray[np.int32], pairs: list[tuple[int, int]]) -> None:
+def _write(row: npt.NDArray[np.int32], pairs: Iterable[tuple[int, int]]) -> None:
     """Write (byte mask, state) pairs into a row."""
     row.fill(DEAD)
     for mask, successor in pairs:

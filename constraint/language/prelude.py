@@ -3,11 +3,13 @@
 A grammar has an arena of its own, so that dropping it frees everything. But most of what a small
 schema needs is the same in each of them: the spellings of characters, any string, any number, and
 their first rows. These are made once; a grammar begins with a fork of that arena, in which the same
-numbers mean the same terms, and pays for copying a few lists.
+numbers mean the same terms, and pays for copying a few lists. What lies behind the first byte of a
+number or a sign is kept apart: there are many such states, and most grammars need no term of them.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,6 +52,11 @@ class Prelude:
             common.shared,
         )
 
+    @staticmethod
+    def shared_states(style: TextStyle) -> SharedStates:
+        """Return the states that all grammars of a style have in common."""
+        return _common(style).shared
+
 
 @lru_cache(maxsize=16)
 def _common(style: TextStyle) -> Prelude:
@@ -60,20 +67,21 @@ def _common(style: TextStyle) -> Prelude:
         terms.literal(word)
     signs = [text.gap, text.comma, text.colon]
     signs += [text.open_array, text.close_array, text.open_object, text.close_object]
-    values = [text.string(text.any_body), text.closed(text.any_body), plain.any_body]
+    strings = [text.string(text.any_body), text.closed(text.any_body), plain.any_body]
+    values = []
     if not numbers.any_spelling:  # those have references, whose owner works in one arena
-        values += [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
-    common = [*signs, *values]
-    for term in common:
+        values = [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
+    for term in (*signs, *strings, *values):
         shortest.length(term)
-    spelled = _lexemes(terms, values)
-    states = tuple(dict.fromkeys((*spelled, *_lexemes(terms, signs))))
-    shared = SharedStates(style, states, {term: i for i, term in enumerate(states)})
-    for term in common:  # also the bytes before a lexeme
+    spelled = _lexemes(terms, strings)
+    for term in strings:  # also the bytes before a lexeme
         terms.row(term)
-    assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
-    for term in (*spelled, *values):  # signs begin with few bytes and are not asked for theirs
+    for term in (*spelled, *strings, *values):  # signs begin with few bytes: nobody asks for theirs
         fingerprint(terms, term)
+    assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
+    arena = terms.fork(math.inf)
+    states = dict.fromkeys((*spelled, *_lexemes(arena, values), *_lexemes(arena, signs)))
+    shared = SharedStates.of(style, arena, len(terms), tuple(states))
     return Prelude(terms, text, plain, numbers, shortest, shared)
 
 

@@ -14,6 +14,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, NamedTuple
 
 from .arena import Kind
@@ -51,7 +52,8 @@ def recalled(terms: Terms, key: Hashable, make: Callable[[], int]) -> int:
     """
     found = terms.recalled.get(key)
     if found is None:
-        recipe = _known(key)
+        # What has no end of fuel is begun with by others, and is made alike in each process.
+        recipe = None if terms.fuel == math.inf else _known(key)
         if recipe is None:
             before = terms.fuel
             found = make()
@@ -107,16 +109,35 @@ def _written(terms: Terms, root: int) -> tuple[Step, ...] | None:
         stack.extend(new)
     order = sorted(found)  # parts were made before the whole, so their numbers are lower
     place = {term: i for i, term in enumerate(order)}
-    return tuple(
-        Step(
-            _with_parts(terms.nodes[term], place.__getitem__),
-            terms.nullable(term),
-            terms.certain(term),
-            terms.counts(term),
-            terms.known_empty(term),
-        )
-        for term in order
+    steps = map(partial(_step, terms), order)
+    return tuple(step._replace(node=_with_parts(step.node, place.__getitem__)) for step in steps)
+
+
+def _step(terms: Terms, term: int) -> Step:
+    """Return the step that makes a term of parts with the same numbers."""
+    return Step(
+        terms.nodes[term],
+        terms.nullable(term),
+        terms.certain(term),
+        terms.counts(term),
+        terms.known_empty(term),
     )
+
+
+def taken_over(terms: Terms, other: Terms, term: int, begun: int) -> int:
+    """Return a term of another arena made in this one; both have the first `begun` in common."""
+    if term < begun:
+        return term
+    found, stack = {term}, [term]
+    while stack:
+        parts = parts_of(other.nodes[stack.pop()])
+        new = [part for part in parts if part >= begun and part not in found]
+        found.update(new)
+        stack.extend(new)
+    made: dict[int, int] = {}
+    for part in sorted(found):
+        made[part] = _made(terms, _step(other, part), lambda part: made.get(part, part))
+    return made[term]
 
 
 def _with_parts(node: tuple[Any, ...], number: Callable[[int], int]) -> tuple[Any, ...]:
@@ -134,8 +155,13 @@ def _with_parts(node: tuple[Any, ...], number: Callable[[int], int]) -> tuple[An
 def _follow(terms: Terms, recipe: Recipe) -> int:
     terms.spend(int(recipe.fuel))
     made: list[int] = []
-    for node, nullable, certain, counts, empty in recipe.steps:
-        node = _with_parts(node, made.__getitem__)
-        term = terms.made(node, nullable=nullable, certain=certain, counts=counts, empty=empty)
-        made.append(term)
+    for step in recipe.steps:
+        made.append(_made(terms, step, made.__getitem__))
     return made[-1]
+
+
+def _made(terms: Terms, step: Step, number: Callable[[int], int]) -> int:
+    """Do one step; `number` gives the terms that its parts have become."""
+    node, nullable, certain, counts, empty = step
+    node = _with_parts(node, number)
+    return terms.made(node, nullable=nullable, certain=certain, counts=counts, empty=empty)

@@ -47,6 +47,7 @@ class NumberText:
         exponents: bool = True,
     ) -> None:
         self.terms = terms
+        self.style = style
         self.exponents = exponents
         self.digits = style.digits
         self.any_spelling = style.escapes == "any"
@@ -65,6 +66,12 @@ class NumberText:
         other.terms, other.multiples = terms, Multiples(terms)
         other._known, other._scaled = self._known.copy(), self._scaled.copy()
         return other
+
+    def without_integral_floats(self) -> NumberText:
+        """Return the same for draft 4, to which `1.0` is no integer."""
+        if not self.integral_floats:
+            return self
+        return NumberText(self.terms, self.style, integral_floats=False, exponents=self.exponents)
 
     def term(self, numbers: NumberSet) -> int:
         """Return the texts that spell a number of the set; `EMPTY` if there are none."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from lockstitch import TextStyle, compile_grammar
+from lockstitch.constraint.automaton import Automaton
 from lockstitch.constraint.language.prelude import Prelude
 from lockstitch.constraint.terms.arena import Kind
 from lockstitch.constraint.terms.fingerprint import fingerprint
@@ -24,6 +27,7 @@ STYLES = [
     TextStyle(escapes="any", digits=5),
     TextStyle(whitespace="flexible", property_order="any", escapes="any"),
 ]
+AN_INTEGER = {"type": "json", "value": {"type": "integer"}}
 TEXTS = [b'"a"', b'"\\n"', b'"\\u0041"', b"-0", b"1.0", b"12e3", b"012", b'"\xff"', b" ", b"\t"]
 
 
@@ -58,6 +62,42 @@ def test_what_one_grammar_adds_no_other_sees(style: TextStyle) -> None:
     assert first.text.name("x") != second.text.name("y")
     assert second.terms.accepts(second.text.name("y"), b'"y"')
     assert all(n[0] not in (Kind.REFERENCE, Kind.CAPTURE) for n in second.terms.nodes)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+def test_states_that_all_have_in_common(style: TextStyle) -> None:
+    """Their rows are those of the terms that a grammar makes when it is asked for them."""
+    grammar = compile_grammar(AN_INTEGER, style=style)
+    automaton, shared = Automaton(grammar), grammar.shared
+    terms, before = grammar.terms, len(grammar.terms)
+    for state in range(len(shared)):
+        term = shared.term(terms, state)
+        assert terms.nullable(term) == shared.accepts(state) == automaton.is_accepting(state)
+        assert terms.counts(term) == shared.counts(state) == automaton.counts(state)
+        ours = {fingerprint(terms, after): mask for mask, after in terms.row(term)}
+        pairs = automaton.row(state)
+        assert ours == {fingerprint(terms, shared.term(terms, s)): mask for mask, s in pairs}
+    assert len(terms) >= before == len(compile_grammar(AN_INTEGER, style=style).terms)
+
+
+PROGRAM = """
+from hashlib import sha256
+from lockstitch import TextStyle, compile_grammar
+from lockstitch.constraint.automaton import Automaton
+from lockstitch.constraint.language.prelude import Prelude
+draft4 = {"$schema": "http://json-schema.org/draft-04/schema#", "type": ["integer", "number"]}
+OTHERS
+shared = Prelude.shared_states(TextStyle(whitespace="spaced"))
+print(sha256(repr((shared.terms, shared.rows, shared.arena.nodes)).encode()).hexdigest())
+"""
+OTHER = 'compile_grammar({"type": "json", "value": draft4}, style=TextStyle(whitespace="compact"))'
+
+
+def test_states_have_the_same_numbers_in_each_process() -> None:
+    """A pickled grammar finds those of its style again, whatever either process did before."""
+    programs = [PROGRAM.replace("OTHERS", others) for others in ("", OTHER)]
+    outputs = [subprocess.check_output([sys.executable, "-c", program]) for program in programs]
+    assert outputs[0] == outputs[1]
 
 
 def test_grammars_compiled_at_once() -> None:
