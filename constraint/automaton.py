@@ -213,14 +213,22 @@ class Automaton:
         return self.any_of(parts), at + len(left)
 
     def _step_branch(self, branch: Branch, byte: int) -> int:
-        """Step the shared lexeme, whose row is known long before that of the whole state."""
+        """Step the lexeme, whose row is known long before that of the whole state."""
         terms = self.terms
         if branch.head is None or branch.tail is None:
             capture, tail = branch.capture
             return terms.concat(terms.step(capture, byte), tail)
-        head, tail = self._term(branch.head), self._term(branch.tail)
-        stepped = terms.concat(terms.step(head, byte), tail)
-        return terms.union((stepped, terms.step(tail, byte))) if terms.nullable(head) else stepped
+        tail = self._term(branch.tail)
+        stepped = terms.concat(self._step_head(branch.head, byte), tail)
+        ends = self.is_accepting(branch.head)
+        return terms.union((stepped, terms.step(tail, byte))) if ends else stepped
+
+    def _step_head(self, head: int, byte: int) -> int:
+        """Return the term behind a byte of a lexeme."""
+        if head >= self._first_own:
+            return self.terms.step(self._term(head), byte)
+        after = self.shared.step(head, byte)
+        return self.terms.EMPTY if after is None else self._term(after)
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in this state."""

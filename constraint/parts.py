@@ -97,6 +97,10 @@ class SharedStates:
         """Return the term of a state in the arena of a grammar."""
         return taken_over(terms, self.arena, self.terms[state], self.begun)
 
+    def step(self, state: int, byte: int) -> int | None:
+        """Return the state behind a byte, None if there is none."""
+        return next((after for mask, after in self.rows[state] if mask >> byte & 1), None)
+
     def accepts(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         return self.arena.nullable(self.terms[state])
