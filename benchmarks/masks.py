@@ -21,6 +21,7 @@ from typing import Any
 
 from lockstitch import TextStyle, TokenFSM, __version__, compile_grammar
 from lockstitch.fsm.vocabulary import Vocabulary
+from lockstitch.fsm.warm_up import warm_up
 
 STYLE = TextStyle(whitespace="flexible")
 MODULE = "lockstitch_adapter"
@@ -61,10 +62,10 @@ class Adapter:
     def __init__(self, tok: Any) -> None:
         table = [*tok.token_bytes, *[None] * (tok.n_vocab - len(tok.token_bytes))]
         self._vocabulary = Vocabulary(table, [tok.eos_id])
-        self.compile("regex", "[a-c]{1,3}").start().mask()  # loads what is compiled once a machine
+        warm_up(STYLE, self._vocabulary)  # as an engine does when it starts
 
     def prepare(self) -> None:
-        """Do nothing: what a process needs is made as it is needed."""
+        """Do nothing: what grammars share was made with the engine."""
 
     def compile(self, kind: str, value: str) -> Compiled:
         """Compile a schema or a regex; raises GrammarError for what is refused."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .captured import Captured
+from .choices import Choices
 from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
 from .splitting import Splits
 from .terms import captures
-from .terms.arena import Kind
+from .terms.arena import Choice, Kind
 from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
 from .terms.folding import Folds
@@ -45,7 +46,8 @@ class Automaton:
         self._folded: dict[tuple[int, int], int] = {}
         self._folds = Folds(self.terms)
         self._counters = Counters(self.terms)
-        self._splits = Splits(self.terms, self._state)
+        self._choices = Choices(self.terms)
+        self._splits = Splits(self.terms, self._state, self._behind_choice)
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
         self._bases: dict[Counter, int] = {}
@@ -77,8 +79,16 @@ class Automaton:
     def _make_term(self, state: int) -> int:
         if state < self._first_own:
             return self.shared.term(self.terms, state)
+        if state in self._choices:
+            return self._choices.term(state)
         bounded = self._counts[state]
         return self._unmade[state]() if bounded is None else self._counters.term(*bounded)
+
+    def _behind_choice(self, choice: Choice, tail: int) -> int:
+        """Return the first of the states behind the texts of a choice, and then a tail."""
+        first, new = self._choices.first(choice, tail, len(self._terms_of))
+        self._terms_of += [UNMADE] * new
+        return first
 
     def _any_text(self, texts: Texts) -> int:
         """Return the term of some texts and what follows each of them."""
@@ -119,7 +129,11 @@ class Automaton:
         if state < self._first_own:
             return self.shared.counts(state)
         term = self._terms_of[state]
-        return state not in self._unmade if term == UNMADE else self.terms.counts(term)
+        if term != UNMADE:
+            return self.terms.counts(term)
+        if state in self._choices:
+            return self._choices.counts(state)
+        return state not in self._unmade
 
     def bounded(self, state: int) -> Bounded | None:
         """Return the counter that a state begins with, and its bounds; None without one."""
@@ -235,7 +249,7 @@ class Automaton:
         if state < self._first_own:
             return self.shared.accepts(state)
         if self._terms_of[state] == UNMADE:
-            bounded = self._counts[state]
+            bounded = self._counts.get(state)
             return bounded is not None and self._counters.nullable(bounded[0], bounded[1])
         return self.terms.nullable(self._term(state))
 

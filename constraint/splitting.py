@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .parts import Alternatives, Branch, Texts
-from .terms.arena import Kind
+from .terms.arena import Choice, Kind, TextOwner
 from .terms.terms import Terms
 
 _APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
@@ -14,11 +14,20 @@ _ROWS = (Kind.BYTES, Kind.REPEAT, Kind.INTERSECT, Kind.COMPLEMENT)
 
 
 class Splits:
-    """Takes the terms of one arena apart; `number` gives the state of a term."""
+    """Takes the terms of one arena apart; `number` gives the state of a term.
 
-    def __init__(self, terms: Terms, number: Callable[[int], int]) -> None:
+    `numbers` gives the first of the states behind the texts of a choice with a tail.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        number: Callable[[int], int],
+        numbers: Callable[[Choice, int], int],
+    ) -> None:
         self.terms = terms
         self._number = number
+        self._numbers = numbers
         self._bytes_first: dict[int, bool] = {}
         self._texts: dict[tuple[int, int], tuple[bytes, int]] = {}
 
@@ -58,7 +67,13 @@ class Splits:
                 else:
                     texts.append(self._text(nodes[head][1], after))
             elif kind == Kind.REFERENCE:
-                open_parts.append((node[1].expand(node[2]), tail))
+                choice = node[1].choice(node[2]) if isinstance(node[1], TextOwner) else None
+                if choice is None:
+                    open_parts.append((node[1].expand(node[2]), tail))
+                else:
+                    first = self._numbers(choice, tail)
+                    known += [(text, first + number) for text, number in choice.texts]
+                    open_parts.append((choice.other, tail))
             elif kind == Kind.REPEAT and self._begins_apart(node[1]):
                 open_parts += self._unrolled(node, tail)
             elif part == terms.EPSILON and tail != terms.EPSILON:

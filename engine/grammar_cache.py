@@ -20,6 +20,7 @@ from ..constraint.grammar import Grammar, compile_grammar
 from ..constraint.text.style import TextStyle
 from ..fsm.token_fsm import TokenFSM
 from ..fsm.vocabulary import Vocabulary
+from ..fsm.warm_up import warm_up
 from ..schemas.errors import GrammarError, GrammarTooLargeError
 from ..schemas.grammar import JsonGrammar, parse_grammar
 
@@ -36,7 +37,8 @@ class SlowGrammarError(Exception):
 class GrammarCache:
     """Token FSMs of one vocabulary and one style; thread-safe.
 
-    `compile_slow` is what compiles a grammar for callers that are not quick.
+    What they share is made with the cache, so that no request pays for it. `compile_slow` is what
+    compiles a grammar for callers that are not quick.
     """
 
     def __init__(self, vocabulary: Vocabulary, style: TextStyle) -> None:
@@ -46,6 +48,7 @@ class GrammarCache:
         self._lock = threading.Lock()
         self._fsms: OrderedDict[Hashable, Future[TokenFSM]] = OrderedDict()
         self._refused: OrderedDict[bytes, GrammarError] = OrderedDict()
+        warm_up(style, vocabulary)
 
     def get(self, grammar: object, *, quick: bool = False) -> TokenFSM | None:
         """Return the token FSM of a `grammar` field or a compiled Grammar, None if it allows all.

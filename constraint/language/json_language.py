@@ -19,11 +19,13 @@ from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
+from ..terms.arena import Choice, TextOwner
 from ..terms.shortest import INFINITE
 from ..text.json_text import JsonText, canonical_body
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
+from .members import Members, Offered
 from .name_languages import is_endless
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
@@ -53,7 +55,7 @@ class Containers(NamedTuple):
     node: int
 
 
-class JsonLanguage:
+class JsonLanguage(TextOwner):
     """Expands schema nodes into terms; the owner of their references."""
 
     def __init__(
@@ -70,11 +72,13 @@ class JsonLanguage:
         self.productive = productive
         self._distinct = distinct or productive.distinct
         self.in_order = self.text.style.property_order == "schema"
+        self._one_spelling = self.text.style.escapes == "canonical"
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
         self._endless: dict[int, bool] = {}
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
+        self._tables: dict[int, Members] = {}
         self._values = ValueText(self.text)
         self._free_name = self.text.closed(self.text.any_body)
 
@@ -138,6 +142,8 @@ class JsonLanguage:
                 found = self.terms.concat(self.text.colon, self.node(key.node), rest)
             elif isinstance(key, Written):
                 found = self._rest_of_object(key)
+            elif isinstance(key, Offered):
+                found = self._offered(key.written)
             elif isinstance(key, Items):
                 found = self._rest_of_array(key)
             elif isinstance(key, Containers):
@@ -156,6 +162,8 @@ class JsonLanguage:
             return self.productive.colon_length + self.productive.length(key.node) + rest
         if isinstance(key, Containers):
             return self._container_length(key.node)
+        if isinstance(key, Offered):
+            return self.productive.shortest.length(self.expand(key))
         if isinstance(key, Items):
             rest = self._arrays[key.shape].length(key)
             return 1 + rest - (self.productive.comma_length if rest and not key.position else 0)
@@ -229,25 +237,52 @@ class JsonLanguage:
     def _object(self, shape: ObjectShape) -> int:
         if self.productive.object_length(shape) >= INFINITE:
             return self.terms.EMPTY
-        completion = self.productive.completion(shape)
+        completion, number = self.productive.completion(shape), len(self._objects)
         self._objects.append(completion)
-        written = self.productive.begin(completion.layout, len(self._objects) - 1)
+        if self.in_order and self._one_spelling and Members.is_table(completion.layout):
+            self._tables[number] = Members(completion.layout, self._has_value)
+        written = self.productive.begin(completion.layout, number)
         return self.terms.concat(self.text.open_object, self._later(written))
 
-    def _later(self, key: Written | Items | Member) -> int:
+    def _later(self, key: Written | Offered | Items | Member) -> int:
         return self.terms.reference(self, key, nullable=False, certain=True)
 
     def _rest_of_object(self, written: Written) -> int:
         """Return what may follow in an object: more members, or the closing brace."""
         terms, text = self.terms, self.text
         layout = self._objects[written.shape].layout
-        members = terms.union((*self._members(written), *self._free_members(written)))
+        members = self._next_members(written)
         if not written.first:
             members = terms.concat(text.comma, members)
         unmet = layout.required & ~written.declared or written.pending
         if unmet or (layout.counts and written.number < layout.shape.low):
             return members
         return terms.union((members, terms.literal(b"}") if written.first else text.close_object))
+
+    def _next_members(self, written: Written) -> int:
+        """Return the members that may come next, each with the rest of the object."""
+        table = self._tables.get(written.shape)
+        if table is None or not table.run(written.declared.bit_length()):
+            return self._offered(written)
+        return self._later(Offered(written))
+
+    def _offered(self, written: Written) -> int:
+        return self.terms.union((*self._members(written), *self._free_members(written)))
+
+    def choice(self, key: Key) -> Choice | None:
+        """Return the members that may come next as a choice of names."""
+        if not isinstance(key, Offered):
+            return None
+        written = key.written
+        table = self._tables[written.shape]
+
+        def behind(index: int) -> int:
+            after = self._after(written, (2 << index) - 1, 0)
+            return self.expand(Member(table.layout.nodes[index], after))
+
+        other = self.terms.union(self._free_members(written))
+        texts = table.run(written.declared.bit_length())
+        return Choice(texts, other, (self, written.shape), len(table), behind)
 
     def _members(self, written: Written) -> Iterator[int]:
         """Yield the declared members that may come next, each with the rest of the object."""
@@ -378,7 +413,7 @@ class JsonLanguage:
         return tuple(n[len(text) :] for n in spelled if n.startswith(text)) if text else spelled
 
 
-Key: TypeAlias = int | Written | Items | Member | Containers
+Key: TypeAlias = int | Written | Offered | Items | Member | Containers
 
 
 def _loose_language(graph: SchemaGraph, productive: Productivity) -> JsonLanguage:

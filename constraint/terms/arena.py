@@ -13,8 +13,9 @@ intersection to be finitely many (Brzozowski 1964; Owens, Reppy, Turon 2009).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Any, ClassVar, Final, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from .ranges import joined_ranges
 
@@ -54,6 +55,28 @@ class Owner(Protocol):
     def min_length(self, key: Any) -> int:
         """Return the length in bytes of a shortest text of a reference."""
         ...
+
+
+class Choice(NamedTuple):
+    """What some references stand for: one of `texts` and what follows it, or any of `other`.
+
+    `texts` are (text, number) pairs in ascending order; `behind(number)` is the term of what
+    follows. Numbers lie below `size`, and what they mean depends on `group` alone.
+    """
+
+    texts: tuple[tuple[bytes, int], ...]
+    other: int
+    group: Hashable
+    size: int
+    behind: Callable[[int], int]
+
+
+class TextOwner(ABC):
+    """An owner some of whose references are choices of texts, of which few are ever looked at."""
+
+    @abstractmethod
+    def choice(self, key: Any) -> Choice | None:
+        """Return what a reference stands for as a choice; None where it has to be expanded."""
 
 
 class CaptureOwner(Owner, Protocol):
