@@ -12,7 +12,6 @@ Work is counted in pairs of shapes and spent from the fuel of the terms.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from ...schemas.errors import InvalidGrammarError
 from ..terms.trampoline import Call, run
@@ -306,21 +305,20 @@ class SchemaGraph(NodeTable):
     def complement(self, shapes: Shapes) -> Shapes:
         """Return the values that do not belong to `shapes`."""
         everything, true = self.everything, self.TRUE
-        result = replace(
-            everything,
+        result = everything._replace(
             null=not shapes.null,
             booleans=everything.booleans - shapes.booleans,
             strings=self._other_strings(shapes.strings),
         )
         for numbers in shapes.numbers:
             rest = Shapes(numbers=tuple(numbers.complement()))
-            result = self.intersect(result, replace(everything, numbers=rest.numbers))
+            result = self.intersect(result, everything._replace(numbers=rest.numbers))
         for array in shapes.arrays:
             arrays = tuple(array.complement(true, self.negation))
-            result = self.intersect(result, replace(everything, arrays=arrays))
+            result = self.intersect(result, everything._replace(arrays=arrays))
         for shape in shapes.objects:
             objects = tuple(shape.complement(true, self.negation))
-            result = self.intersect(result, replace(everything, objects=objects))
+            result = self.intersect(result, everything._replace(objects=objects))
         return result
 
     def _other_strings(self, strings: int) -> int:

@@ -8,7 +8,6 @@ section 10.3, and the differences of drafts 4 to 2019-09 noted where they matter
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from typing import cast
 
@@ -41,7 +40,7 @@ def _limit_length(reading: Reading, keyword: str) -> None:
     low, high = (count, None) if keyword == "minLength" else (0, count)
     terms, text = reading.graph.terms, reading.graph.text
     body = terms.repeat(text.alphabet.any_char, low, high)
-    reading.narrow(replace(reading.graph.everything, strings=body))
+    reading.narrow(reading.graph.everything._replace(strings=body))
 
 
 def _limit_pattern(reading: Reading, keyword: str) -> None:
@@ -53,7 +52,7 @@ def _limit_pattern(reading: Reading, keyword: str) -> None:
         body = compile_regex(graph.terms, pattern, graph.text.alphabet, dialect="ecma", search=True)
     except GrammarError as error:
         raise placed(error, reading.pointer(keyword)) from None
-    reading.narrow(replace(graph.everything, strings=body))
+    reading.narrow(graph.everything._replace(strings=body))
 
 
 def limit_format(reading: Reading) -> None:
@@ -65,7 +64,7 @@ def limit_format(reading: Reading) -> None:
         graph.format_terms[name] = term
     if name in SUBSETS:
         graph.subsets[term] = name
-    reading.narrow(replace(graph.everything, strings=term))
+    reading.narrow(graph.everything._replace(strings=term))
 
 
 def placed(error: GrammarError, pointer: str) -> GrammarError:
@@ -93,7 +92,7 @@ def _limit_number(reading: Reading, keyword: str) -> None:
     bound = Bound(exact(value, reading.pointer(keyword)), closed)
     below = keyword.lower().endswith("minimum")
     numbers = NumberSet(low=bound) if below else NumberSet(high=bound)
-    reading.narrow(replace(reading.graph.everything, numbers=(numbers,)))
+    reading.narrow(reading.graph.everything._replace(numbers=(numbers,)))
 
 
 def _limit_items(reading: Reading, keyword: str) -> None:
@@ -101,13 +100,13 @@ def _limit_items(reading: Reading, keyword: str) -> None:
     if isinstance(value, list) and reading.dialect.draft < Draft.DRAFT2020:
         _limit_prefix(reading, keyword)
     else:
-        reading.array = replace(reading.array, rest=reading.node(keyword, schema=value))
+        reading.array = reading.array._replace(rest=reading.node(keyword, schema=value))
 
 
 def _limit_additional_items(reading: Reading, keyword: str) -> None:
     if isinstance(reading.schema.get("items"), list):
         rest = reading.node(keyword, schema=reading.schema[keyword])
-        reading.array = replace(reading.array, rest=rest)
+        reading.array = reading.array._replace(rest=rest)
 
 
 def _limit_prefix(reading: Reading, keyword: str) -> None:
@@ -115,15 +114,15 @@ def _limit_prefix(reading: Reading, keyword: str) -> None:
     if not isinstance(value, list) or (keyword == "prefixItems" and not value):
         raise reading.invalid(keyword, "a non-empty array of schemas")
     prefix = tuple(reading.node(keyword, i, schema=item) for i, item in enumerate(value))
-    reading.array = replace(reading.array, prefix=prefix)
+    reading.array = reading.array._replace(prefix=prefix)
 
 
 def _limit_item_count(reading: Reading, keyword: str) -> None:
     count = _count(reading, keyword)
     if keyword == "minItems":
-        reading.array = replace(reading.array, low=count)
+        reading.array = reading.array._replace(low=count)
     else:
-        reading.array = replace(reading.array, high=count)
+        reading.array = reading.array._replace(high=count)
 
 
 def _limit_multiple(reading: Reading, keyword: str) -> None:
@@ -131,14 +130,14 @@ def _limit_multiple(reading: Reading, keyword: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise reading.invalid(keyword, "a number greater than 0")
     step = Fraction(exact(value, reading.pointer(keyword)))
-    reading.narrow(replace(reading.graph.everything, numbers=(NumberSet(step=step),)))
+    reading.narrow(reading.graph.everything._replace(numbers=(NumberSet(step=step),)))
 
 
 def _limit_unique(reading: Reading, keyword: str) -> None:
     value = reading.schema[keyword]
     if not isinstance(value, bool):
         raise reading.invalid(keyword, "true or false")
-    reading.array = replace(reading.array, unique=value)
+    reading.array = reading.array._replace(unique=value)
 
 
 def _limit_contains(reading: Reading, keyword: str) -> None:
@@ -147,7 +146,7 @@ def _limit_contains(reading: Reading, keyword: str) -> None:
     low = _count(reading, "minContains") if reading.has("minContains") else 1
     high = _count(reading, "maxContains") if reading.has("maxContains") else None
     counts = (*reading.array.counts, Count(0, node, low, high))
-    reading.array = replace(reading.array, counts=counts)
+    reading.array = reading.array._replace(counts=counts)
 
 
 def _limit_contains_count(reading: Reading, keyword: str) -> None:
@@ -191,7 +190,7 @@ def read_object(reading: Reading) -> None:
     low = _count(reading, "minProperties") if "minProperties" in reading.schema else 0
     high = _count(reading, "maxProperties") if "maxProperties" in reading.schema else None
     shape = ObjectShape(tuple(rules), frozenset(required), low, high)
-    reading.narrow(replace(reading.graph.everything, objects=(shape,)))
+    reading.narrow(reading.graph.everything._replace(objects=(shape,)))
 
 
 def name_pattern(reading: Reading, pattern: str, *where: object) -> Pattern:

@@ -9,8 +9,6 @@ Source: JSON Schema Core 2020-12 sections 10.2.1 and 10.2.2; `dependencies` of d
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..terms.trampoline import Call
 from .keyword_limits import strings_in
 from .reading import Reading
@@ -61,7 +59,7 @@ def _names(reading: Reading) -> Call[None]:
         pattern = Pattern(plain.strings, spelled.strings, subset)
     outside = KeyClass(outside=frozenset((pattern,)))
     shape = ObjectShape((Rule(outside, graph.FALSE),))
-    reading.narrow(replace(graph.everything, objects=(shape,)))
+    reading.narrow(graph.everything._replace(objects=(shape,)))
 
 
 def _exactly_one(reading: Reading) -> Call[Shapes]:
@@ -110,12 +108,12 @@ def _dependent(reading: Reading, keyword: str) -> Call[None]:
         absent = ObjectShape((Rule(KeyClass(name), graph.FALSE),))
         if isinstance(value, list) and keyword != "dependentSchemas":
             names = frozenset(strings_in(reading, keyword, value))
-            present = replace(graph.everything, objects=(ObjectShape(required=names | {name}),))
+            present = graph.everything._replace(objects=(ObjectShape(required=names | {name}),))
         elif keyword == "dependentRequired":
             raise reading.invalid(keyword, "an object of arrays of strings")
         else:
             node = reading.node(keyword, name, schema=value)
-            having = replace(graph.everything, objects=(ObjectShape(required=frozenset((name,))),))
+            having = graph.everything._replace(objects=(ObjectShape(required=frozenset((name,))),))
             present = graph.intersect(having, (yield graph.wanted(node)))
-        lacking = replace(graph.everything, objects=(absent,))
+        lacking = graph.everything._replace(objects=(absent,))
         reading.narrow(graph.union([lacking, present]))

@@ -12,7 +12,6 @@ Sources: JSON Schema Core 2020-12 section 10.2, Validation 2020-12 sections 6 to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import Literal, cast
 
@@ -119,7 +118,7 @@ def _read_types(reading: Reading) -> None:
             if reading.has(keyword):
                 limit(reading, keyword)
     if reading.array is not everything.arrays[0]:
-        reading.narrow(replace(everything, arrays=(reading.array,)))
+        reading.narrow(everything._replace(arrays=(reading.array,)))
     if not OBJECT_KEYWORDS.isdisjoint(schema):
         read_object(reading)
     if "type" in schema:

@@ -7,7 +7,6 @@ a node means is not known here; `graph` finds its normal form.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
 
 from .nodes import Content, Negated, Value
 from .shapes import Shapes
@@ -25,7 +24,7 @@ class NodeTable:
         self._content: list[Content] = []
         self._ids: dict[Hashable, int] = {}
         for truth in (True, False):
-            self._intern(("always", truth), replace(source.root, schema=truth))
+            self._intern(("always", truth), source.root._replace(schema=truth))
 
     def _intern(self, key: Hashable, content: Content) -> int:
         found = self._ids.get(key)

@@ -15,7 +15,6 @@ Source: the type-split normal form of Habib et al. (ISSTA 2021) and Attouche et 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ...schemas.errors import UnsupportedGrammarError
@@ -25,8 +24,7 @@ Conjunction = Callable[[int, int], int]
 Negation = Callable[[int], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """An obligation of an array: `low` to `high` items from index `start` on belong to `node`."""
 
     start: int
@@ -35,8 +33,7 @@ class Count:
     high: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayShape:
+class ArrayShape(NamedTuple):
     """Arrays of `low` to `high` items: `prefix` nodes for the first ones, `rest` for the others.
 
     `unique` says that all items differ.
@@ -76,20 +73,20 @@ class ArrayShape:
                 "uniqueItems", "its negation is not enforced; drop it there"
             )
         if self.low:
-            yield replace(any_array, high=self.low - 1)
+            yield any_array._replace(high=self.low - 1)
         if self.high is not None:
-            yield replace(any_array, low=self.high + 1)
+            yield any_array._replace(low=self.high + 1)
         for index, node in enumerate(self.prefix):
             if node != true:
                 yield ArrayShape((true,) * index + (negation(node),), true, low=index + 1)
         if self.rest != true:
             some = Count(len(self.prefix), negation(self.rest), 1)
-            yield replace(any_array, counts=(some,))
+            yield any_array._replace(counts=(some,))
         for count in self.counts:
             if count.low:
-                yield replace(any_array, counts=(replace(count, low=0, high=count.low - 1),))
+                yield any_array._replace(counts=(count._replace(low=0, high=count.low - 1),))
             if count.high is not None:
-                yield replace(any_array, counts=(replace(count, low=count.high + 1, high=None),))
+                yield any_array._replace(counts=(count._replace(low=count.high + 1, high=None),))
 
 
 class Pattern(NamedTuple):
@@ -103,8 +100,7 @@ class Pattern(NamedTuple):
     subset: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyClass:
+class KeyClass(NamedTuple):
     """A set of names: one `name`, or all inside some patterns, outside others, `without` a few."""
 
     name: str | None = None
@@ -113,16 +109,14 @@ class KeyClass:
     without: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What holds for the names of a class: each value, or some value, belongs to `node`."""
 
     keys: KeyClass
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectShape:
+class ObjectShape(NamedTuple):
     """Objects of `low` to `high` members that have the `required` names.
 
     Every member obeys all `rules` whose class has its name; for each of `exists` some member of the
@@ -184,8 +178,7 @@ def _least(first: int | None, second: int | None) -> int | None:
     return min((high for high in (first, second) if high is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Shapes:
+class Shapes(NamedTuple):
     """A set of JSON values by type; `strings` is a term over string bodies."""
 
     null: bool = False
@@ -193,7 +186,7 @@ class Shapes:
     numbers: tuple[NumberSet, ...] = ()
     strings: int = 0
     arrays: tuple[ArrayShape, ...] = ()
-    objects: tuple[ObjectShape, ...] = field(default=())
+    objects: tuple[ObjectShape, ...] = ()
 
     @property
     def size(self) -> int:

@@ -11,8 +11,7 @@ Sources: RFC 6901 (JSON pointer), RFC 3986 section 5 (base URIs), JSON Schema Co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote, urljoin
 
 from ...schemas.errors import InvalidGrammarError, UnsupportedGrammarError
@@ -30,8 +29,7 @@ from .documents import (
 Scope: TypeAlias = frozenset[tuple[str, Resource]]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A schema with the pointer that leads to it.
 
     The pointer is a JSON pointer in the document, for other documents after their URI and `#`.

@@ -12,7 +12,7 @@ Source: JSON Schema Core 2020-12 section 11; in 2019-09 `contains` evaluates not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..terms.trampoline import Call
@@ -84,8 +84,7 @@ def read_unevaluated(reading: Reading) -> Call[None]:
         seen = case.seen
         objects = () if seen.all_names else (Rule(_others(seen), names),)
         rest = graph.TRUE if seen.all_items else _either(reading, seen.kinds, items)
-        limit = replace(
-            graph.everything,
+        limit = graph.everything._replace(
             objects=(ObjectShape(objects),),
             arrays=(ArrayShape((graph.TRUE,) * seen.items, rest),),
         )
@@ -191,7 +190,7 @@ def _branches(reading: Reading, guard: Guard) -> Iterator[tuple[Place, Guard]]:
     for keyword in ("dependentSchemas", "dependencies"):
         for name, value in _named(schema.get(keyword)).items() if reading.has(keyword) else ():
             if isinstance(value, dict):
-                having = replace(Shapes(), objects=(ObjectShape(required=frozenset((name,))),))
+                having = Shapes(objects=(ObjectShape(required=frozenset((name,))),))
                 place = reading.child(keyword, name, schema=value)
                 yield place, _narrower(reading, guard, graph.shaped(having))
 
