@@ -48,8 +48,7 @@ class StateTable:
         known = _shared_states(automaton.shared)
         self.shared = known.rows
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
-        self.states = np.full((len(known.states) + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
-        self.states[: len(known.states)] = known.states
+        self.states = known.states_with_room.copy()
         self._cells = self.states.reshape(-1).data
         self.branches = Growing(
             "i", 5
@@ -60,7 +59,7 @@ class StateTable:
         self.loops.append(known.loops)
         self.captures: dict[int, tuple[Branch, ...]] = {}
         self._row_count = 0
-        self._judged = len(known.states)
+        self._judged = len(known.rows)
         self._shared_wide = known.wide
         self._wide: dict[int, bool] = {}
         self._within: dict[tuple[int, int, int], int] = {}
@@ -235,11 +234,11 @@ class Growing:
 class SharedRows:
     """The rows, states and loops (as in a `StateTable`) that grammars of one style begin with.
 
-    `wide` says of each state whether it begins with many bytes.
+    Behind the states is room for others. `wide` says of each whether it begins with many bytes.
     """
 
     rows: npt.NDArray[np.int32]
-    states: npt.NDArray[np.int32]
+    states_with_room: npt.NDArray[np.int32]
     loops: array[int]
     wide: tuple[bool, ...]
 
@@ -253,8 +252,8 @@ def _shared_states(shared: SharedStates) -> SharedRows:
     if found is None:
         count = len(shared)
         rows = np.empty((count, 256), np.int32)
-        states = np.full((count, STATE_COLUMNS), UNKNOWN, np.int32)
-        states[:, LOOP] = NONE
+        states = np.full((count + FIRST_ROOM, STATE_COLUMNS), UNKNOWN, np.int32)
+        states[:count, LOOP] = NONE
         loops = array("Q")
         for state, pairs in enumerate(shared.rows):
             _write(rows[state], pairs)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, get_origin
 
@@ -172,16 +173,18 @@ def _parse_json(text: str, infinite: list[float]) -> object:
         return found
 
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=number,
-        )
+        decoder = _decoder(number) if _PERHAPS_INFINITE.search(text) else _PLAIN
+        return decoder.decode(text)
     except RecursionError:
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: it is nested too deep") from None
     except ValueError as error:  # not JSON, or an integer of thousands of digits
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {error}") from error
+
+
+def _decoder(number: Callable[[str], float]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=number
+    )
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -194,6 +197,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {name} is not JSON")
+
+
+_PLAIN = _decoder(float)
+_PERHAPS_INFINITE = re.compile(r"[0-9][eE]|[0-9]{300}")
 
 
 def _is_deep(root: dict[str, object]) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
@@ -25,7 +25,7 @@ from ..text.json_text import JsonText, canonical_body
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
-from .members import Members, Offered
+from .member_table import MemberTable, Offered
 from .name_languages import is_endless
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
@@ -78,9 +78,11 @@ class JsonLanguage(TextOwner):
         self._expanded: dict[Key, int] = {}
         self._endless: dict[int, bool] = {}
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
-        self._tables: dict[int, Members] = {}
-        self._values = ValueText(self.text)
-        self._free_name = self.text.closed(self.text.any_body)
+        self._tables: dict[int, MemberTable] = {}
+
+    @cached_property
+    def _values(self) -> ValueText:
+        return ValueText(self.text)
 
     def settle(self) -> frozenset[ArrayShape]:
         """Complete the arrays of different items: their items are values of this language.
@@ -239,8 +241,8 @@ class JsonLanguage(TextOwner):
             return self.terms.EMPTY
         completion, number = self.productive.completion(shape), len(self._objects)
         self._objects.append(completion)
-        if self.in_order and self._one_spelling and Members.is_table(completion.layout):
-            self._tables[number] = Members(completion.layout, self._has_value)
+        if self.in_order and self._one_spelling and MemberTable.is_table(completion.layout):
+            self._tables[number] = MemberTable(completion.layout, self._has_value)
         written = self.productive.begin(completion.layout, number)
         return self.terms.concat(self.text.open_object, self._later(written))
 
@@ -357,7 +359,7 @@ class JsonLanguage(TextOwner):
         """
         spelled = layout.cells[cell].spelled
         if spelled == self.text.any_body:
-            return self._free_name
+            return self.text.any_closed
         if self._is_endless(spelled):
             return self.text.closed(spelled)
         taken = self.terms.union(self.text.body(name) for name in (*layout.names, *sorted(used)))

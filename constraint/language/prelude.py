@@ -67,7 +67,7 @@ def _common(style: TextStyle) -> Prelude:
         terms.literal(word)
     signs = [text.gap, text.comma, text.colon]
     signs += [text.open_array, text.close_array, text.open_object, text.close_object]
-    strings = [text.string(text.any_body), text.closed(text.any_body), plain.any_body]
+    strings = [text.string(text.any_body), text.any_closed, plain.any_body]
     values = []
     if not numbers.any_spelling:  # those have references, whose owner works in one arena
         values = [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]

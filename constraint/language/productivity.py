@@ -13,6 +13,7 @@ Source: productive nonterminals of a grammar; least lengths by Knuth's generalis
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from ...schemas.errors import GrammarTooLargeError
@@ -59,8 +60,12 @@ class Productivity:
         self._distinct: dict[ArrayShape, UniqueItems] = {}
         self._comma = shortest.length(self.text.comma)
         self.colon_length = shortest.length(self.text.colon)
-        self.plain_numbers = NumberText(
-            graph.terms, text.style, integral_floats=numbers.integral_floats, exponents=False
+
+    @cached_property
+    def _plain_numbers(self) -> NumberText:
+        floats = self.numbers.integral_floats
+        return NumberText(
+            self.graph.terms, self.text.style, integral_floats=floats, exponents=False
         )
 
     def visit(self, root: int) -> int:
@@ -92,27 +97,37 @@ class Productivity:
         return False
 
     def _reach(self, root: int) -> dict[int, list[int]]:
-        """Return every node below `root` with the nodes that use it directly."""
-        users: dict[int, list[int]] = {root: []}
-        queue = [root]
+        """Return the arrays and objects below `root` with the nodes that use them directly.
+
+        The lengths of all other nodes below it are known then: no array or object is as short as a
+        digit.
+        """
+        users: dict[int, list[int]] = {}
+        queue: list[int] = []
+
+        def meet(node: int) -> None:
+            shapes = self.graph.shapes(node)
+            if node != self.graph.TRUE and (shapes.arrays or shapes.objects):
+                self._lengths[node], users[node] = INFINITE, []
+                queue.append(node)
+            else:
+                self._lengths[node] = self._shortest_scalar(shapes)
+
+        meet(root)
         for node in queue:
-            self._lengths[node] = INFINITE
             for child in self._children(node):
-                if child not in users:
-                    users[child] = []
-                    queue.append(child)
-                users[child].append(node)
-            if len(queue) > MOST_NODES:
-                raise GrammarTooLargeError("schema nodes", MOST_NODES, len(queue))
+                if child not in self._lengths:
+                    meet(child)
+                if child in users:
+                    users[child].append(node)
+            if len(self._lengths) > MOST_NODES:
+                raise GrammarTooLargeError("schema nodes", MOST_NODES, len(self._lengths))
         return users
 
     def _improve(self, node: int) -> bool:
         shapes = self.graph.shapes(node)
-        if shapes.arrays or shapes.objects:
-            with placed(lambda: self.graph.pointers(node)):
-                length = min(self._shortest_scalar(shapes), self._shortest_container(node, shapes))
-        else:
-            length = self._shortest_scalar(shapes)
+        with placed(lambda: self.graph.pointers(node)):
+            length = min(self._shortest_scalar(shapes), self._shortest_container(node, shapes))
         if length >= self._lengths[node]:
             return False
         self._lengths[node] = length
@@ -196,7 +211,7 @@ class Productivity:
 
     def new_distinct(self, shape: ArrayShape) -> UniqueItems:
         """Return the unique items of an array shape, made for somebody else."""
-        numbers, shortest = self.plain_numbers, self.shortest
+        numbers, shortest = self._plain_numbers, self.shortest
         return UniqueItems(self.graph, shape, self.text, numbers, shortest, self.length)
 
     @property
@@ -242,7 +257,7 @@ class Productivity:
         """Return the length of a name with quotes and colon."""
         found = self._key_lengths.get(name)
         if found is None:
-            found = self.shortest.length(self.text.name(name)) + self.colon_length
+            found = self.text.name_length(name) + self.colon_length
             self._key_lengths[name] = found
         return found
 

@@ -21,6 +21,7 @@ from ..formats.language import SUBSETS, format_language
 from ..regex.compiler import compile_regex
 from ..text.number_set import Bound, NumberSet
 from .dialects import Draft
+from .documents import child_pointer
 from .nodes import exact
 from .reading import Reading
 from .shapes import Count, KeyClass, ObjectShape, Pattern, Rule
@@ -172,10 +173,11 @@ def strings_in(reading: Reading, keyword: str, value: object) -> list[str]:
 def read_object(reading: Reading) -> None:
     """Apply the object keywords, which mean something only together."""
     properties = _named_schemas(reading, "properties")
-    rules = []
+    rules, where = [], reading.pointer("properties")
     for name, schema in properties.items():
-        reading.graph.check_text(name, reading.pointer("properties", name))
-        rules.append(Rule(KeyClass(name), reading.node("properties", name, schema=schema)))
+        pointer = child_pointer(where, name)
+        reading.graph.check_text(name, pointer)
+        rules.append(Rule(KeyClass(name), reading.node_at(pointer, schema)))
     patterns = []
     for pattern, schema in _named_schemas(reading, "patternProperties").items():
         language = name_pattern(reading, pattern, "patternProperties", pattern)

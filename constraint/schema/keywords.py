@@ -115,7 +115,7 @@ def _read_types(reading: Reading) -> None:
     everything, schema = reading.graph.everything, reading.schema
     if not LIMITS.keys().isdisjoint(schema):
         for keyword, limit in LIMITS.items():
-            if reading.has(keyword):
+            if keyword in schema and reading.has(keyword):
                 limit(reading, keyword)
     if reading.array is not everything.arrays[0]:
         reading.narrow(everything._replace(arrays=(reading.array,)))

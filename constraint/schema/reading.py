@@ -54,11 +54,17 @@ class Reading:
 
     def node(self, *parts: object, schema: object) -> int:
         """Return the node of a subschema."""
-        return self.graph.place(self.child(*parts, schema=schema))
+        return self.node_at(self.pointer(*parts), schema)
+
+    def node_at(self, pointer: str, schema: object) -> int:
+        """Return the node of a subschema by its whole pointer."""
+        return self.graph.place(self._place(pointer, schema))
 
     def child(self, *parts: object, schema: object) -> Place:
         """Return the place of a subschema."""
-        pointer = self.pointer(*parts)
+        return self._place(self.pointer(*parts), schema)
+
+    def _place(self, pointer: str, schema: object) -> Place:
         if not isinstance(schema, dict | bool):
             raise InvalidGrammarError(
                 f"a schema must be an object or a boolean, got {brief(schema)}", pointer=pointer

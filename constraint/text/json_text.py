@@ -178,6 +178,11 @@ class JsonText:
         """Every decoded text, spelled, without quotes."""
         return self.terms.repeat(self.alphabet.any_char, 0, None)
 
+    @cached_property
+    def any_closed(self) -> int:
+        """Every string without its first quote, one lexeme."""
+        return self.closed(self.any_body)
+
     def body(self, text: str) -> int:
         """Return the spellings of one decoded text, without quotes.
 
@@ -195,6 +200,10 @@ class JsonText:
     def closed(self, body: int) -> int:
         """Return the lexeme of a body and its closing quote, `EMPTY` if the body is empty."""
         return self.terms.living_lexeme(self.terms.concat(body, self.quote))
+
+    def name_length(self, name: str) -> int:
+        """Return how many bytes a property name takes at least, with its quotes."""
+        return 2 + len(canonical_body(name))
 
     def name(self, name: str) -> int:
         """Return the spellings of a property name in quotes; remembered, names come again."""

@@ -22,7 +22,7 @@ class Offered(NamedTuple):
     written: Written
 
 
-class Members:
+class MemberTable:
     """The members of one object that have a value, with the texts of their names in quotes."""
 
     def __init__(self, layout: Layout, has_value: Callable[[int], bool]) -> None:
