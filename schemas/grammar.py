@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -173,12 +172,18 @@ def _parse_json(text: str, infinite: list[float]) -> object:
         return found
 
     try:
-        decoder = _decoder(number) if _PERHAPS_INFINITE.search(text) else _PLAIN
-        return decoder.decode(text)
+        try:
+            return _FINITE.decode(text)
+        except _InfiniteError:
+            return _decoder(number).decode(text)
     except RecursionError:
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: it is nested too deep") from None
     except ValueError as error:  # not JSON, or an integer of thousands of digits
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {error}") from error
+
+
+class _InfiniteError(Exception):
+    """A number that no float can hold."""
 
 
 def _decoder(number: Callable[[str], float]) -> json.JSONDecoder:
@@ -199,8 +204,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: {name} is not JSON")
 
 
-_PLAIN = _decoder(float)
-_PERHAPS_INFINITE = re.compile(r"[0-9][eE]|[0-9]{300}")
+def _finite(digits: str) -> float:
+    found = float(digits)
+    if math.isinf(found):
+        raise _InfiniteError
+    return found
+
+
+_FINITE = _decoder(_finite)
 
 
 def _is_deep(root: dict[str, object]) -> bool:
