@@ -35,17 +35,21 @@ class Layout:
             )
         self.graph = graph
         self.shape = shape
-        names = dict.fromkeys(_mentioned(shape))
+        self._named: dict[str, int] = {}
+        self._general: list[Rule] = []
+        for rule in shape.rules:
+            name = rule.keys.name
+            if name is None:
+                self._general.append(rule)
+            elif name in self._named:
+                self._named[name] = graph.conjunction(self._named[name], rule.node)
+            else:
+                self._named[name] = rule.node
+        names = self._mentioned()
         self.cells: list[Pattern] = []
         self.cell_nodes: list[int] = []
         self.cell_carries: list[int] = []
         self._lay_out_cells(names)
-        self._named: dict[str, int] = {}
-        for rule in shape.rules:
-            if rule.keys.name is not None:
-                before = self._named.get(rule.keys.name, graph.TRUE)
-                self._named[rule.keys.name] = graph.conjunction(before, rule.node)
-        self._general = [rule for rule in shape.rules if rule.keys.name is None]
         self.names = tuple(names)
         self.index = {name: i for i, name in enumerate(self.names)}
         self.nodes = tuple(self._node(name) for name in self.names)
@@ -60,14 +64,28 @@ class Layout:
         """The canonical spellings of the names, with the closing quote."""
         return tuple(canonical_body(name) + b'"' for name in self.names)
 
+    def _mentioned(self) -> dict[str, None]:
+        """Return all names that the shape tells apart: declared ones first, in their order."""
+        names = dict.fromkeys(self._named)
+        exists = self.shape.exists
+        names.update((rule.keys.name, None) for rule in exists if rule.keys.name is not None)
+        names.update(dict.fromkeys(sorted(self.shape.required - names.keys())))
+        for rule in (*self._general, *exists):
+            names.update(dict.fromkeys(sorted(rule.keys.without - names.keys())))
+        return names
+
+    def _patterns(self) -> list[Pattern]:
+        keys = [rule.keys for rule in (*self._general, *self.shape.exists)]
+        return sorted(dict.fromkeys(p for k in keys for p in (*k.inside, *k.outside)))
+
     def _lay_out_cells(self, names: dict[str, None]) -> None:
         """Find the cells; the names of small ones are added to `names`."""
         graph, shape = self.graph, self.shape
         universe = Pattern(graph.any_name, graph.text.any_body)
-        patterns = _patterns(shape)
+        patterns = self._patterns()
         if not patterns and not shape.exists:
             self.cells.append(universe)
-            self.cell_nodes.append(self._conjoined(shape.rules, frozenset()))
+            self.cell_nodes.append(self._conjoined(frozenset()))
             self.cell_carries.append(0)
             return
         for cell in cut(graph.terms, universe, patterns):
@@ -77,13 +95,13 @@ class Layout:
                     names.update(dict.fromkeys(few))
                     continue
             self.cells.append(Pattern(cell.plain, cell.spelled))
-            self.cell_nodes.append(self._conjoined(shape.rules, cell.inside))
+            self.cell_nodes.append(self._conjoined(cell.inside))
             bits = (1 << i for i, r in enumerate(shape.exists) if _has_cell(r.keys, cell.inside))
             self.cell_carries.append(sum(bits))
 
-    def _conjoined(self, rules: tuple[Rule, ...], inside: frozenset[Pattern]) -> int:
+    def _conjoined(self, inside: frozenset[Pattern]) -> int:
         node = self.graph.TRUE
-        for rule in rules:
+        for rule in self._general:
             if _has_cell(rule.keys, inside):
                 node = self.graph.conjunction(node, rule.node)
         return node
@@ -128,20 +146,6 @@ def subsets(bits: int) -> Iterator[int]:
         if chosen == bits:
             return
         chosen = (chosen - bits) & bits
-
-
-def _mentioned(shape: ObjectShape) -> Iterator[str]:
-    """Yield all names that a shape tells apart: declared ones first, in their order."""
-    named = [*shape.rules, *shape.exists]
-    yield from (rule.keys.name for rule in named if rule.keys.name is not None)
-    yield from sorted(shape.required)
-    for rule in named:
-        yield from sorted(rule.keys.without)
-
-
-def _patterns(shape: ObjectShape) -> list[Pattern]:
-    found = (p for r in (*shape.rules, *shape.exists) for p in (*r.keys.inside, *r.keys.outside))
-    return sorted(dict.fromkeys(found))
 
 
 def _has_cell(keys: KeyClass, inside: frozenset[Pattern]) -> bool:

@@ -75,9 +75,9 @@ def covers(terms: Terms, keys: KeyClass, name: str) -> bool:
     """Return whether a class of names has `name`."""
     if keys.name is not None:
         return keys.name == name
+    if name in keys.without:
+        return False
     text = name.encode()
-    return (
-        name not in keys.without
-        and all(terms.accepts(pattern.plain, text) for pattern in keys.inside)
-        and not any(terms.accepts(pattern.plain, text) for pattern in keys.outside)
+    return all(terms.accepts(pattern.plain, text) for pattern in keys.inside) and not any(
+        terms.accepts(pattern.plain, text) for pattern in keys.outside
     )

@@ -39,7 +39,7 @@ class Shortest:
 
     def length(self, term: int) -> int:
         """Return the number of bytes of a shortest text, `INFINITE` if there is none."""
-        stack = [term]
+        stack = [] if term in self._lengths else [term]
         while stack:
             top = stack[-1]
             missing = [part for part in self._parts(top) if part not in self._lengths]
