@@ -137,15 +137,15 @@ class TermArena:
         every = self._intern((Kind.BYTES, EVERY_BYTE), nullable=False)
         self._intern((Kind.REPEAT, every, 0, None), nullable=True)
 
-    def _copy_from(self, other: TermArena) -> None:
-        """Take over all terms of another arena; they have the same numbers in both."""
-        self.nodes = other.nodes.copy()
-        self._ids = other._ids.copy()
-        self._nullable = other._nullable.copy()
-        self._certain = other._certain.copy()
-        self._captures = other._captures.copy()
-        self._counts = other._counts.copy()
-        self.uncounted = other.uncounted
+    def _copy_own(self) -> None:
+        """Go on with copies of what a twin has; terms have the same numbers in both."""
+        self.nodes = self.nodes.copy()
+        self._ids = self._ids.copy()
+        self._nullable = self._nullable.copy()
+        self._certain = self._certain.copy()
+        self._captures = self._captures.copy()
+        self._counts = self._counts.copy()
+        self.marked = {}
 
     def __len__(self) -> int:
         return len(self.nodes)

@@ -22,6 +22,7 @@ from typing import Any
 
 from ...schemas.errors import GrammarTooLargeError
 from .arena import CaptureOwner, Kind, TermArena
+from .forks import twin
 from .rows import Row, complement_row, gather, intersect_rows, literal_row, union_rows
 
 SEARCH_LIMIT = 50_000
@@ -59,12 +60,12 @@ class Terms(TermArena):
         None of them may be a reference or a capture, as their owners work in this arena.
         Cost: 10 us for 300 terms.
         """
-        other = Terms(search_limit=self.search_limit, fuel=fuel)
-        other._copy_from(self)
-        other._raw = self._raw.copy()
-        other._rows = self._rows.copy()
-        other._empty = self._empty.copy()
-        other.fingerprints = self.fingerprints.copy()
+        other = twin(self)
+        other._copy_own()
+        other.fuel = other._all_fuel = fuel
+        other._raw, other._rows = self._raw.copy(), self._rows.copy()
+        other._empty, other._steps = self._empty.copy(), {}
+        other.fingerprints, other.recalled = self.fingerprints.copy(), {}
         return other
 
     def made(
