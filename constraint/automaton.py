@@ -18,10 +18,12 @@ from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
 from .splitting import Splits
 from .terms import captures
-from .terms.arena import Choice, Kind
+from .terms.arena import Kind
 from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
 from .terms.folding import Folds
+from .terms.owners import Choice
+from .terms.repeats import repeated
 
 DEAD = -1
 UNMADE = -1  # in the place of a term
@@ -295,25 +297,6 @@ class Automaton:
             self._inside[state] = found
         return found
 
-    def forced_byte(self, state: int) -> int | None:
-        """Return the only byte that can follow, None if there are several or the text may end."""
-        if self.is_accepting(state):
-            return None
-        found = self.alternatives(state)
-        firsts = {text[0] for text in found.texts.texts} if found.texts is not None else set[int]()
-        if len(firsts) + len(found.branches) + (found.rest is not None) != 1:
-            return None
-        if firsts:
-            return firsts.pop()
-        head = found.branches[0].head if found.branches else found.rest
-        assert head is not None
-        row = self.row(head)
-        if len(row) != 1 or row[0][0] & (row[0][0] - 1):
-            return None
-        if found.branches and self.is_accepting(head):
-            return None
-        return row[0][0].bit_length() - 1
-
     def shortest_completion(self, state: int) -> bytes:
         """Return a shortest text that ends in acceptance from here."""
         return self._shortest.text(self._term(state))
@@ -355,6 +338,18 @@ class Automaton:
         counter, low, high = bounded
         reached = horizon if high is None else min(high, horizon)
         return self.with_bounds((counter, min(low, horizon + 1), None)), reached
+
+    def repeated(self, state: int) -> tuple[int, int] | None:
+        """Return the state of any number of what a state may begin with a row of, and how many.
+
+        Any row of so many may follow at least. None if nothing shows.
+        """
+        if state < self._first_own or state in self._machines:
+            return None
+        found = repeated(self.terms, self._term(state))
+        return (
+            None if found is None else (self._state(self.terms.repeat(found[0], 0, None)), found[1])
+        )
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""

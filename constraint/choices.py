@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Hashable
 
-from .terms.arena import Choice
+from .terms.owners import Choice
 from .terms.terms import Terms
 
 

@@ -23,6 +23,7 @@ from .language.productivity import Productivity
 from .parts import NOTHING_SHARED, SharedStates
 from .regex.compiler import compile_regex
 from .regex.utf8 import Utf8Alphabet
+from .regex_prelude import REGEXES, begun_regex, shared_by_regexes
 from .schema.contradiction import contradicting
 from .schema.dialects import Dialect, Draft
 from .schema.documents import Documents, child_pointer
@@ -81,14 +82,12 @@ class Grammar:
         self.shortest_texts = shortest
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "lock": None, "shared": self.shared.style}
+        return {**self.__dict__, "lock": None, "shared": self.shared.shared_by}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self.lock = threading.RLock()
-        style = state["shared"]
-        shared = Prelude.shared_states(style) if isinstance(style, TextStyle) else NOTHING_SHARED
-        self.shared = shared
+        self.shared = _shared_by(state["shared"])
 
     @property
     def report(self) -> tuple[KeywordReport, ...]:
@@ -160,15 +159,23 @@ def compile_grammar(
             dialect = SchemaSource(parsed.schema, registry).root.resource.dialect
             changed = Changed(read, begin, fuel // 4)
             raise _explained(error, parsed.schema, dialect, changed) from None
-    return _compile_regex(Terms(fuel=fuel), parsed.pattern)
+    return _compile_regex(*begun_regex(fuel), parsed.pattern)
 
 
-def _compile_regex(terms: Terms, pattern: str) -> Grammar:
-    alphabet = Utf8Alphabet(terms, lexemes=True)
+def _shared_by(key: object) -> SharedStates:
+    if isinstance(key, TextStyle):
+        return Prelude.shared_states(key)
+    return shared_by_regexes() if key == REGEXES else NOTHING_SHARED
+
+
+def _compile_regex(
+    terms: Terms, alphabet: Utf8Alphabet, shared: SharedStates, pattern: str
+) -> Grammar:
     start = compile_regex(terms, pattern, alphabet, dialect="python", search=False)
     if terms.is_empty(start):
         raise UnsatisfiableGrammarError("no text matches this regex")
-    return Grammar(terms, start, Shortest(terms), PlacesRead([], formats=False))
+    met = PlacesRead([], formats=False)
+    return Grammar(terms, start, Shortest(terms), met, shared=shared)
 
 
 def _compile_json(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from .terms.arena import MARKED
+from .terms.arena import MARKED, Kind
 from .terms.recipes import taken_over
 from .terms.terms import Terms
-from .text.style import TextStyle
+
+MOST_STATES = 200  # of a common lexeme that is shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Alternatives:
 
 @dataclass(frozen=True, slots=True)
 class SharedStates:
-    """The lexemes that all grammars of one style begin with, and all that they lead to, as states.
+    """The lexemes that many grammars begin with, and all that they lead to, as states.
 
     They have the same numbers in each of these grammars: what is learnt of them is learnt once.
     Most have no term in an arena until a grammar asks for it: `terms` has their numbers in an arena
@@ -71,7 +73,7 @@ class SharedStates:
     `states` has those by term. `rows` are (byte mask, state) pairs.
     """
 
-    style: TextStyle | None  # None where nothing is shared
+    shared_by: Hashable  # the style of the grammars, or what else tells them
     arena: Terms = field(compare=False)
     begun: int = field(compare=False)
     terms: tuple[int, ...] = field(compare=False)
@@ -80,7 +82,7 @@ class SharedStates:
 
     @classmethod
     def of(
-        cls, style: TextStyle | None, arena: Terms, begun: int, terms: tuple[int, ...]
+        cls, shared_by: Hashable, arena: Terms, begun: int, terms: tuple[int, ...]
     ) -> SharedStates:
         """Return the states of some terms that lead to each other only."""
         numbers = {term: state for state, term in enumerate(terms)}
@@ -88,7 +90,7 @@ class SharedStates:
             tuple((mask, numbers[after]) for mask, after in arena.row(term)) for term in terms
         )
         known = {term: state for term, state in numbers.items() if term < begun}
-        return cls(style, arena, begun, terms, known, rows)
+        return cls(shared_by, arena, begun, terms, known, rows)
 
     def __len__(self) -> int:
         return len(self.terms)
@@ -108,6 +110,36 @@ class SharedStates:
     def counts(self, state: int) -> bool:
         """Return whether a counter that counts may be in a state."""
         return self.arena.counts(self.terms[state])
+
+
+def lexemes_in(terms: Terms, common: Iterable[int]) -> tuple[int, ...]:
+    """Return the lexemes that some terms begin with, and all that they lead to; with their rows.
+
+    Those with more states than `MOST_STATES` are left out.
+    """
+    found: dict[int, None] = {terms.EPSILON: None}
+    for term in common:
+        for part in _parts(terms, term):
+            states = {part: None}
+            queue = [part]
+            for state in queue:
+                new = [after for _, after in terms.row(state) if after not in states]
+                states.update(dict.fromkeys(new))
+                queue.extend(dict.fromkeys(new))
+                if len(states) > MOST_STATES:
+                    break
+            else:
+                found.update(states)
+    return tuple(found)
+
+
+def _parts(terms: Terms, term: int) -> list[int]:
+    """Return the lexemes that a term is a row of."""
+    found = []
+    while terms.nodes[term][0] == Kind.CONCAT:
+        _, head, term = terms.nodes[term]
+        found.append(head)
+    return [part for part in (*found, term) if terms.nodes[part][0] == Kind.LEXEME]
 
 
 NOTHING_SHARED = SharedStates.of(None, Terms(), 0, ())

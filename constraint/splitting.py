@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .parts import Alternatives, Branch, Texts
-from .terms.arena import Choice, Kind, TextOwner
+from .terms.arena import Kind
+from .terms.owners import Choice, TextOwner
 from .terms.terms import Terms
 
 _APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
@@ -110,9 +111,11 @@ class Splits:
         return Alternatives((), Texts((text,), (self._number(tail),)), None)
 
     def _begins_apart(self, inner: int) -> bool:
-        """Return whether what is repeated begins with a lexeme, as items with their comma do."""
-        node = self.terms.nodes[inner]
-        return bool(node[0] == Kind.CONCAT and self.terms.nodes[node[1]][0] == Kind.LEXEME)
+        """Return whether what is repeated may begin with a lexeme, as items with their comma do."""
+        nodes = self.terms.nodes
+        head = nodes[inner][1] if nodes[inner][0] == Kind.CONCAT else inner
+        parts = nodes[head][1] if nodes[head][0] == Kind.UNION else (head,)
+        return any(nodes[part][0] == Kind.LEXEME for part in parts)
 
     def _unrolled(self, node: tuple[Any, ...], tail: int) -> list[tuple[int, int]]:
         """Return one more of what is repeated, with what follows it, or what follows them all."""

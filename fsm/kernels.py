@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from .loops import BEHIND, CHARACTERS, WHOLE
+from .loops import ALWAYS, BEHIND, CHARACTERS, WHOLE
 
 Ints = npt.NDArray[np.int32]
 
@@ -48,10 +48,11 @@ def _allow(token_ids: Any, first: int, last: int, mask: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _leads_back(contents: Any, loop: Any, inside: int) -> bool:
-    """Return whether all below a node leads back, in state `inside` of UTF-8: (3,) each."""
+def _leads_back(contents: Any, height: int, loop: Any, inside: int) -> bool:
+    """Return whether all below a node leads back, in state `inside` of UTF-8: (3,) and (4,)."""
     return bool(
-        contents[0] & loop[0] == 0
+        height < loop[3]
+        and contents[0] & loop[0] == 0
         and contents[1] & loop[1] == 0
         and contents[2] & (loop[2] << np.uint64(inside)) == 0
     )
@@ -89,7 +90,7 @@ def explore(
     not walked, and a state has to tell whether it leads back to itself; shared (f, 256) and rows
     (r, 256): row i is that of `shared` up to f, then those of `rows`; states (s, 8); branches
     (b, 5): head, tail, whether the head is wide, a head that is the same nearby and for how many
-    bytes; texts (t, 3): begin and end in text_bytes (uint8), state behind; loops (l, 3) uint64;
+    bytes; texts (t, 3): begin and end in text_bytes (uint8), state behind; loops (l, 4) uint64;
     work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp; stack
     (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the state behind each token
     (states without a row are then asked for), or empty; exits (e,).
@@ -160,6 +161,7 @@ def explore(
         if row >= 0:
             loop, piled, left_before = states[state, LOOP], count, left
             whole = loop >= 0 and loops[loop, 2] == CHARACTERS and not wants_ends
+            whole = whole and (tail == NOTHING or loops[loop, 3] == ALWAYS)
             whole = whole and (tail == NOTHING or not states[state, ACCEPTS])
             stack[base, 0], stack[base, 1] = row, loop if whole else NONE
             i = node + 1
@@ -183,7 +185,13 @@ def explore(
                     loop = NONE
                 if stack[level - 1, 1] >= 0 and FIRST_BYTES[trie[i, BYTE]] > 0:
                     loop, inside = stack[level - 1, 1], FIRST_BYTES[trie[i, BYTE]]
-                if loop >= 0 and not leaf and _leads_back(contents[i], loops[loop], inside):
+                if loop >= 0 and tail != NOTHING and loops[loop, 3] != ALWAYS:
+                    loop = NONE
+                if (
+                    loop >= 0
+                    and not leaf
+                    and _leads_back(contents[i], heights[i], loops[loop], inside)
+                ):
                     _allow(token_ids, trie[i + 1, TOKENS], trie[trie[i, SKIP], TOKENS], mask)
                     i = trie[i, SKIP]
                     continue

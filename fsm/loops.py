@@ -25,6 +25,7 @@ FEWEST = 32  # bytes that lead back, below which a walk is short anyway
 WORD = (1 << 64) - 1
 # Bits of the third word: a byte above ASCII is below, or what makes no characters.
 ABOVE_ASCII, CHARACTERS = 1, 2
+ALWAYS = 1 << 40  # in the fourth: how many bytes below a node it holds for
 # A state of UTF-8, and what it takes: (first byte, last byte, state behind).
 WHOLE = 0  # between two characters
 _LATER = (0x80, 0xBF)
@@ -103,14 +104,15 @@ def may_loop(state: int, row: Pairs) -> bool:
 
 
 def loop_of(state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bool]) -> list[int]:
-    """Return by what a state does not lead back to itself, to be and-ed with `contents_of`: (3,).
+    """Return by what a state does not lead back to itself, to be and-ed with `contents_of`: (4,).
 
-    `row` has the (byte mask, successor) pairs of a state. Cost: the rows of up to a dozen states.
+    The last number is `ALWAYS`: it does so however long a text is. `row` has the (byte mask,
+    successor) pairs of a state. Cost: the rows of up to a dozen states.
     """
     ascii_bytes = sum(mask & ASCII for mask, after in row(state) if after == state)
     characters = _any_character(state, row, accepts)
     missing = ASCII & ~ascii_bytes
-    return [missing & WORD, missing >> 64, CHARACTERS if characters else ABOVE_ASCII]
+    return [missing & WORD, missing >> 64, CHARACTERS if characters else ABOVE_ASCII, ALWAYS]
 
 
 def _any_character(state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bool]) -> bool:

@@ -55,13 +55,14 @@ class StateTable:
         )  # head, tail, whether it is wide, the head nearby, its reach
         self.texts = Growing("i", 3)  # begin and end in `text_bytes`, the state behind
         self.text_bytes = Growing("B")
-        self.loops = Growing("Q", 3)  # by what a state does not lead back to itself
+        self.loops = Growing("Q", 4)  # by what a state does not lead back to itself
         self.loops.append(known.loops)
         self.captures: dict[int, tuple[Branch, ...]] = {}
         self._row_count = 0
         self._judged = len(known.rows)
         self._shared_wide = known.wide
         self._wide: dict[int, bool] = {}
+        self._again: dict[int, list[int]] = {}  # loops of what is repeated, by its state
         self._within: dict[tuple[int, int, int], int] = {}
 
     def tell(self, state: int) -> None:
@@ -162,7 +163,20 @@ class StateTable:
         self._cells[state * STATE_COLUMNS + ROW] = len(self.shared) + self._row_count
         self._row_count += 1
         if not may_loop(state, pairs):
-            self._cells[state * STATE_COLUMNS + LOOP] = NONE
+            self._cells[state * STATE_COLUMNS + LOOP] = self._repeats(state)
+
+    def _repeats(self, state: int) -> int:
+        """Return the loop of a state that allows a row of the same for a while; `NONE` if not."""
+        found = self.automaton.repeated(state)
+        if found is None:
+            return NONE
+        again, most = found
+        loop = self._again.get(again)
+        if loop is None:
+            loop = self._again[again] = loop_of(
+                again, self.automaton.row, self.automaton.is_accepting
+            )
+        return self.loops.append(array("Q", [*loop[:3], most]))[0]
 
     def find_loop(self, state: int) -> None:
         """Note by what a state leads back to itself, which spares walks of subtrees."""
@@ -259,7 +273,7 @@ def _shared_states(shared: SharedStates) -> SharedRows:
             _write(rows[state], pairs)
             states[state, ROW], states[state, ACCEPTS] = state, shared.accepts(state)
             if may_loop(state, pairs):
-                states[state, LOOP] = len(loops) // 3
+                states[state, LOOP] = len(loops) // 4
                 loops.extend(loop_of(state, shared.rows.__getitem__, shared.accepts))
         wide = [sum(mask for mask, _ in pairs).bit_count() >= WIDE_BYTES for pairs in shared.rows]
         found = _KNOWN[shared] = SharedRows(rows, states, loops, tuple(wide))

@@ -19,6 +19,7 @@ from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
 from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
 from .counting import FIRST, Counting
+from .forced import forced_bytes
 from .head_masks import Sparse
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import ENTRY_BYTES, MaskBuilder
@@ -28,7 +29,6 @@ from .vocabulary import Vocabulary
 
 NARROW = 512
 FIRST_FUEL = 300_000  # sixty times what real schemas need; past it each mask takes seconds
-MOST_FORCED_BYTES = 1 << 16
 MASK_BYTES = 64 << 20  # of the masks of one grammar; a fourth of it for each other table
 TERM_BYTES = 1024  # of a term with its rows, about
 STATE_BYTES = 512  # of a state, also where its term is not made
@@ -190,16 +190,8 @@ class TokenFSM:
 
         Ends where the text may end, and after 65 536 bytes.
         """
-        forced = bytearray()
         with self.grammar.lock:
-            state = self._plain(state)
-            while len(forced) < MOST_FORCED_BYTES:
-                byte = self._automaton.forced_byte(state)
-                if byte is None:
-                    break
-                forced.append(byte)
-                state = self._automaton.step(state, byte)
-        return bytes(forced)
+            return forced_bytes(self._automaton, self._plain(state))
 
     def shortest_completion(self, state: int) -> bytes:
         """Return a shortest text that leads from `state` to where the text may end.

@@ -5,48 +5,30 @@ gets there, so recursion and size cost nothing up front. Parts without a value a
 no text that is begun lacks an end.
 
 An object has memory: which declared properties were written, and which other names. The memory is
-part of the reference's key, so it is part of the state and nothing else has to carry it. A free
-name is captured by its text: the shared language of all strings runs to the closing quote, and
-there `finish` allows no name that was declared or written before, compared after decoding.
+part of the reference's key, so it is part of the state and nothing else has to carry it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
-from ..terms.arena import Choice, TextOwner
+from ..terms.owners import Choice, TextOwner
 from ..terms.shortest import INFINITE
-from ..text.json_text import JsonText, canonical_body
+from ..text.json_text import JsonText
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
-from .member_table import MemberTable, Offered
-from .name_languages import is_endless
+from .free_names import FreeName, FreeNames
+from .member_table import Member, MemberTable, Offered
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
 from .unique_items import UniqueItems
 from .values import Comparable, ValueText, read_value
-
-
-class FreeName(NamedTuple):
-    """The key of a captured name: the memory without it, its cell, the obligations it carries."""
-
-    written: Written
-    cell: int
-    obligations: int
-
-
-class Member(NamedTuple):
-    """The key of what follows a name: a colon, a value of the node, the rest of the object."""
-
-    node: int
-    after: Written
 
 
 class Containers(NamedTuple):
@@ -76,7 +58,7 @@ class JsonLanguage(TextOwner):
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
-        self._endless: dict[int, bool] = {}
+        self._names = FreeNames(self.text, lambda shape: self._objects[shape].layout, self._later)
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
         self._tables: dict[int, MemberTable] = {}
 
@@ -346,73 +328,9 @@ class JsonLanguage(TextOwner):
             for chosen in subsets(layout.cell_carries[cell] & written.pending):
                 after = self._after(written, passed, chosen)
                 if self._has_value(layout.carrying(node, chosen)) and self._can_end(after):
-                    head = self._head(layout, cell, written.names)
-                    name = self.terms.capture(head, self, FreeName(after, cell, chosen))
+                    head = self._names.head(layout, cell, written.names)
+                    name = self.terms.capture(head, self._names, FreeName(after, cell, chosen))
                     yield self.terms.concat(self.text.quote, name)
-
-    def _head(self, layout: Layout, cell: int, used: frozenset[str]) -> int:
-        """Return the lexeme of the names of a cell.
-
-        Where any string is a name, all objects share one lexeme and `finish` turns down those that
-        are taken; so it is where a name that is begun has ends without number. Other names with a
-        pattern may run out of ways to go on, so there the lexeme leaves them out.
-        """
-        spelled = layout.cells[cell].spelled
-        if spelled == self.text.any_body:
-            return self.text.any_closed
-        if self._is_endless(spelled):
-            return self.text.closed(spelled)
-        taken = self.terms.union(self.text.body(name) for name in (*layout.names, *sorted(used)))
-        return self.text.closed(self.terms.intersect((spelled, self.terms.complement(taken))))
-
-    def _is_endless(self, spelled: int) -> bool:
-        if spelled == self.text.any_body:
-            return True
-        found = self._endless.get(spelled)
-        if found is None:
-            found = self._endless[spelled] = is_endless(self.terms, spelled)
-        return found
-
-    def finish(self, key: FreeName, text: bytes | None) -> int:
-        """Return what follows a free name; `EMPTY` if the name is declared or was written."""
-        written = key.written
-        layout = self._objects[written.shape].layout
-        if text is not None:
-            name = json.loads(b'"' + text)
-            if name in layout.index or name in written.names:
-                return self.terms.EMPTY
-            written = written._replace(names=written.names | {name})
-        node = layout.carrying(layout.cell_nodes[key.cell], key.obligations)
-        return self._later(Member(node, written))
-
-    def text_matters(self, key: FreeName) -> bool:
-        """Return whether more free names may be needed, or those that are taken are not listed."""
-        counts = self._objects[key.written.shape].layout.counts
-        return bool(counts or key.written.pending) or self.text.style.escapes != "canonical"
-
-    def after_any(self, key: FreeName) -> int | None:
-        """Return what follows a name that need not be remembered."""
-        return None if self.text_matters(key) else self.finish(key, None)
-
-    def shares_memory(self, key: FreeName, later: FreeName) -> bool:
-        """Return whether both names may be of one object."""
-        return key.written.shape == later.written.shape
-
-    def head_remembers(self, key: FreeName) -> bool:
-        """Return whether names of this kind may run out, so that those taken are left out."""
-        return not self._is_endless(self._objects[key.written.shape].layout.cells[key.cell].spelled)
-
-    def rest_length(self, key: FreeName) -> int | None:
-        """Return None: what follows is known for each name."""
-        return None
-
-    def blocked(self, key: FreeName, text: bytes) -> tuple[bytes, ...] | None:
-        """Return how `text` could go on to spell a name that is not free, with its quote."""
-        if self.text.style.escapes != "canonical":
-            return None
-        declared = self._objects[key.written.shape].layout.closed_names
-        spelled = (*declared, *(canonical_body(name) + b'"' for name in key.written.names))
-        return tuple(n[len(text) :] for n in spelled if n.startswith(text)) if text else spelled
 
 
 Key: TypeAlias = int | Written | Offered | Items | Member | Containers

@@ -16,6 +16,13 @@ from .object_completion import Written
 from .object_layout import Layout
 
 
+class Member(NamedTuple):
+    """The key of what follows a name: a colon, a value of the node, the rest of the object."""
+
+    node: int
+    after: Written
+
+
 class Offered(NamedTuple):
     """The key of the members that may come next, each with the rest of the object."""
 

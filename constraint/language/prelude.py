@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..parts import SharedStates
+from ..parts import SharedStates, lexemes_in
 from ..schema.strings import PlainText
 from ..terms.arena import Kind
 from ..terms.fingerprint import fingerprint
@@ -23,8 +23,6 @@ from ..text.json_text import JsonText
 from ..text.number_set import WHOLE, NumberSet
 from ..text.numbers import NumberText
 from ..text.style import TextStyle
-
-MOST_STATES = 200  # of a common lexeme whose rows are made beforehand
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,43 +71,13 @@ def _common(style: TextStyle) -> Prelude:
         values = [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
     for term in (*signs, *strings, *values):
         shortest.length(term)
-    spelled = _lexemes(terms, strings)
+    spelled = lexemes_in(terms, strings)
     for term in strings:  # also the bytes before a lexeme
         terms.row(term)
     for term in (*spelled, *strings, *values):  # signs begin with few bytes: nobody asks for theirs
         fingerprint(terms, term)
     assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
     arena = terms.fork(math.inf)
-    states = dict.fromkeys((*spelled, *_lexemes(arena, values), *_lexemes(arena, signs)))
+    states = dict.fromkeys((*spelled, *lexemes_in(arena, values), *lexemes_in(arena, signs)))
     shared = SharedStates.of(style, arena, len(terms), tuple(states))
     return Prelude(terms, text, plain, numbers, shortest, shared)
-
-
-def _lexemes(terms: Terms, common: list[int]) -> tuple[int, ...]:
-    """Return the lexemes that some terms begin with, and all that they lead to; with their rows.
-
-    Those with more states than `MOST_STATES` are left out.
-    """
-    found: dict[int, None] = {terms.EPSILON: None}
-    for term in common:
-        for part in _parts(terms, term):
-            states = {part: None}
-            queue = [part]
-            for state in queue:
-                new = [after for _, after in terms.row(state) if after not in states]
-                states.update(dict.fromkeys(new))
-                queue.extend(dict.fromkeys(new))
-                if len(states) > MOST_STATES:
-                    break
-            else:
-                found.update(states)
-    return tuple(found)
-
-
-def _parts(terms: Terms, term: int) -> list[int]:
-    """Return the lexemes that a term is a row of."""
-    found = []
-    while terms.nodes[term][0] == Kind.CONCAT:
-        _, head, term = terms.nodes[term]
-        found.append(head)
-    return [part for part in (*found, term) if terms.nodes[part][0] == Kind.LEXEME]

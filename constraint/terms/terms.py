@@ -21,8 +21,9 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ...schemas.errors import GrammarTooLargeError
-from .arena import CaptureOwner, Kind, TermArena
+from .arena import Kind, TermArena
 from .forks import twin
+from .owners import CaptureOwner
 from .rows import Row, complement_row, gather, intersect_rows, literal_row, union_rows
 
 SEARCH_LIMIT = 50_000

@@ -12,7 +12,7 @@ from small_vocabulary import check_walk, small_vocabulary
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
 from lockstitch.fsm import walker
-from lockstitch.fsm.loops import BEHIND, WHOLE
+from lockstitch.fsm.loops import ALWAYS, BEHIND, WHOLE
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.trie import VocabularyTrie
 from lockstitch.fsm.vocabulary import Vocabulary
@@ -47,6 +47,11 @@ WORDS = [
     "a1",
     "٣",
     "٣a",
+    "abca",
+    "abcabc",
+    "aéb京",
+    "京京京",
+    "aaaaaaa",
 ]
 PATTERNS = [
     r"[^,]*",
@@ -61,6 +66,12 @@ PATTERNS = [
     r"(a[^b]*|é[^é]*)+,",
     r"(?!.*,a)[^\n]*",
     r"\d+(,\d+){0,2}",
+    r"[a-c]{0,3}[é,]?",
+    r"([A-Z]?[a-z]{0,2} ?){1,4}",
+    r"\w{2,4}(-|\d{1,2})",
+    r"([^,]{1,3}|é{2,}),",
+    r"(?!ab)[a-z]{1,4}",
+    r"(é|[a-z京])*|[a-z,]{2,5}1",
 ]
 
 
@@ -138,7 +149,17 @@ def test_loops_are_found() -> None:
     table = TokenFSM(grammar, vocabulary())._builder.walker.table
     assert table.loops.count == 1
     missing = table.loops.array[0]
-    assert missing.tolist() == [1 << ord(","), 0, 2]
+    assert missing.tolist() == [1 << ord(","), 0, 2, ALWAYS]
+
+
+def test_what_is_repeated_for_a_while_is_found() -> None:
+    grammar = compile_grammar({"type": "regex", "value": "[a-c]{0,7}(x,y)?"})
+    table = TokenFSM(grammar, vocabulary())._builder.walker.table
+    letters = sum(1 << ord(letter) - 64 for letter in "abc")
+    missing = [0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF ^ letters, 1]
+    found = table.loops.array[: table.loops.count].tolist()
+    assert [*missing, 7] in found
+    assert [*missing, 6] in found
 
 
 @pytest.mark.parametrize("seed", range(3))
