@@ -81,10 +81,11 @@ class Automaton:
     def _make_term(self, state: int) -> int:
         if state < self._first_own:
             return self.shared.term(self.terms, state)
-        if state in self._choices:
-            return self._choices.term(state)
-        bounded = self._counts[state]
-        return self._unmade[state]() if bounded is None else self._counters.term(*bounded)
+        bounded = self._counts.get(state)
+        if bounded is not None:
+            return self._counters.term(*bounded)
+        unmade = self._unmade.get(state)
+        return self._choices.term(state) if unmade is None else unmade()
 
     def _behind_choice(self, choice: Choice, tail: int) -> int:
         """Return the first of the states behind the texts of a choice, and then a tail."""
@@ -133,9 +134,9 @@ class Automaton:
         term = self._terms_of[state]
         if term != UNMADE:
             return self.terms.counts(term)
-        if state in self._choices:
-            return self._choices.counts(state)
-        return state not in self._unmade
+        if state in self._unmade:
+            return False
+        return self._counts.get(state) is not None or self._choices.counts(state)
 
     def bounded(self, state: int) -> Bounded | None:
         """Return the counter that a state begins with, and its bounds; None without one."""

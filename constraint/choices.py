@@ -19,7 +19,6 @@ class Choices:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self._firsts: list[int] = []  # ascending
-        self._ends: list[int] = []
         self._of: list[tuple[Choice, int]] = []
         self._known: dict[tuple[Hashable, int], int] = {}
 
@@ -33,17 +32,11 @@ class Choices:
             return known, 0
         self._known[choice.group, tail] = free
         self._firsts.append(free)
-        self._ends.append(free + choice.size)
         self._of.append((choice, tail))
         return free, choice.size
 
     def _at(self, state: int) -> int:
         return bisect_right(self._firsts, state) - 1
-
-    def __contains__(self, state: int) -> bool:
-        """Return whether a state is behind the text of a choice."""
-        at = self._at(state)
-        return at >= 0 and state < self._ends[at]
 
     def term(self, state: int) -> int:
         """Return the term of a state."""

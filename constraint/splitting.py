@@ -7,7 +7,7 @@ from typing import Any
 
 from .parts import Alternatives, Branch, Texts
 from .terms.arena import Kind
-from .terms.owners import Choice, TextOwner
+from .terms.owners import Choice, ChoiceKey
 from .terms.terms import Terms
 
 _APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
@@ -68,13 +68,13 @@ class Splits:
                 else:
                     texts.append(self._text(nodes[head][1], after))
             elif kind == Kind.REFERENCE:
-                choice = node[1].choice(node[2]) if isinstance(node[1], TextOwner) else None
-                if choice is None:
-                    open_parts.append((node[1].expand(node[2]), tail))
-                else:
+                if isinstance(node[2], ChoiceKey):
+                    choice = node[1].choice(node[2])
                     first = self._numbers(choice, tail)
                     known += [(text, first + number) for text, number in choice.texts]
                     open_parts.append((choice.other, tail))
+                else:
+                    open_parts.append((node[1].expand(node[2]), tail))
             elif kind == Kind.REPEAT and self._begins_apart(node[1]):
                 open_parts += self._unrolled(node, tail)
             elif part == terms.EPSILON and tail != terms.EPSILON:

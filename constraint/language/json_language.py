@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
-from ..terms.owners import Choice, TextOwner
+from ..terms.owners import Choice
 from ..terms.shortest import INFINITE
 from ..text.json_text import JsonText
 from ..text.numbers import NumberText
@@ -37,7 +37,7 @@ class Containers(NamedTuple):
     node: int
 
 
-class JsonLanguage(TextOwner):
+class JsonLanguage:
     """Expands schema nodes into terms; the owner of their references."""
 
     def __init__(
@@ -253,10 +253,8 @@ class JsonLanguage(TextOwner):
     def _offered(self, written: Written) -> int:
         return self.terms.union((*self._members(written), *self._free_members(written)))
 
-    def choice(self, key: Key) -> Choice | None:
+    def choice(self, key: Offered) -> Choice:
         """Return the members that may come next as a choice of names."""
-        if not isinstance(key, Offered):
-            return None
         written = key.written
         table = self._tables[written.shape]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..terms.owners import ChoiceKey
 from .object_completion import Written
 from .object_layout import Layout
 
@@ -23,10 +24,14 @@ class Member(NamedTuple):
     after: Written
 
 
-class Offered(NamedTuple):
+class _Offered(NamedTuple):
+    written: Written
+
+
+class Offered(_Offered, ChoiceKey):
     """The key of the members that may come next, each with the rest of the object."""
 
-    written: Written
+    __slots__ = ()
 
 
 class MemberTable:

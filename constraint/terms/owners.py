@@ -6,7 +6,6 @@ decides what follows.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, Protocol
 
@@ -37,12 +36,18 @@ class Choice(NamedTuple):
     behind: Callable[[int], int]
 
 
-class TextOwner(ABC):
-    """An owner some of whose references are choices of texts, of which few are ever looked at."""
+class ChoiceKey:
+    """What the keys of references have in common whose owner tells them as choices."""
 
-    @abstractmethod
-    def choice(self, key: Any) -> Choice | None:
-        """Return what a reference stands for as a choice; None where it has to be expanded."""
+    __slots__ = ()
+
+
+class ChoiceOwner(Owner, Protocol):
+    """An owner of references that are choices of texts, of which few are ever looked at."""
+
+    def choice(self, key: Any) -> Choice:
+        """Return what a reference stands for, its key a `ChoiceKey`."""
+        ...
 
 
 class CaptureOwner(Protocol):
