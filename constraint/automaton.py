@@ -28,7 +28,7 @@ from .terms.repeats import repeated
 DEAD = -1
 UNMADE = -1  # in the place of a term
 NO_TAIL = -1  # in the place of a state that follows
-NO_STATE = -1  # in the place of a state beside texts
+NO_STATE = -1  # beside texts
 NO_TEXTS = Texts((), ())
 
 
@@ -39,9 +39,9 @@ class Automaton:
         self.terms = grammar.terms
         self._shortest = grammar.shortest_texts
         self.shared = grammar.shared
-        self._terms_of = [UNMADE] * len(self.shared)
+        self.terms_of = [UNMADE] * len(self.shared)  # by state
         self._states = self.shared.states.copy()
-        self._first_own = len(self._terms_of)
+        self._first_own = len(self.terms_of)
         self._states[self.terms.EMPTY] = DEAD
         self._alternatives: dict[int, Alternatives] = {}
         self._inside: dict[int, Alternatives] = {}
@@ -61,20 +61,20 @@ class Automaton:
         self.start = self._state(grammar.start)
 
     def __len__(self) -> int:
-        return len(self._terms_of)
+        return len(self.terms_of)
 
     def _state(self, term: int) -> int:
         state = self._states.get(term)
         if state is None:
-            state = self._states[term] = len(self._terms_of)
-            self._terms_of.append(term)
+            state = self._states[term] = len(self.terms_of)
+            self.terms_of.append(term)
         return state
 
     def _term(self, state: int) -> int:
         """Return the term of a state; it is made when it is asked for, unless it came first."""
-        term = self._terms_of[state]
+        term = self.terms_of[state]
         if term == UNMADE:
-            term = self._terms_of[state] = self._make_term(state)
+            term = self.terms_of[state] = self._make_term(state)
             self._states.setdefault(term, state)
         return term
 
@@ -88,9 +88,8 @@ class Automaton:
         return self._choices.term(state) if unmade is None else unmade()
 
     def _behind_choice(self, choice: Choice, tail: int) -> int:
-        """Return the first of the states behind the texts of a choice, and then a tail."""
-        first, new = self._choices.first(choice, tail, len(self._terms_of))
-        self._terms_of += [UNMADE] * new
+        first, new = self._choices.first(choice, tail, len(self.terms_of))
+        self.terms_of += [UNMADE] * new
         return first
 
     def _any_text(self, texts: Texts) -> int:
@@ -99,9 +98,9 @@ class Automaton:
         return self.terms.union([self.behind_text(text, tail) for text, tail in pairs])
 
     def unread(self, texts: Callable[[], Texts], beside: int = NO_STATE) -> int:
-        """Return a new state of texts, which are told when they are asked for.
+        """Return a new state of texts, told when they are asked for, and of a state `beside` them.
 
-        What a state `beside` them is made of may follow, too: it has no texts, and does not accept.
+        That one has no texts, and does not accept.
         """
 
         def term() -> int:
@@ -121,8 +120,8 @@ class Automaton:
 
     def _unmade_state(self, term: Callable[[], int]) -> int:
         """Return a new state that begins with no counter, and whose term is yet to be made."""
-        state = len(self._terms_of)
-        self._terms_of.append(UNMADE)
+        state = len(self.terms_of)
+        self.terms_of.append(UNMADE)
         self._counts[state] = None
         self._unmade[state] = term
         return state
@@ -131,7 +130,7 @@ class Automaton:
         """Return whether a counter with bounds may be near the beginning of a state."""
         if state < self._first_own:
             return self.shared.counts(state)
-        term = self._terms_of[state]
+        term = self.terms_of[state]
         if term != UNMADE:
             return self.terms.counts(term)
         if state in self._unmade:
@@ -152,9 +151,9 @@ class Automaton:
             return self._state(self._counters.term(*bounded))
         state = self._counting.get(bounded)
         if state is None:
-            state = self._counting[bounded] = len(self._terms_of)
+            state = self._counting[bounded] = len(self.terms_of)
             self._counts[state] = bounded
-            self._terms_of.append(UNMADE)
+            self.terms_of.append(UNMADE)
         return state
 
     def row(self, state: int) -> list[tuple[int, int]]:
@@ -251,10 +250,15 @@ class Automaton:
         """Return whether the text may end in this state."""
         if state < self._first_own:
             return self.shared.accepts(state)
-        if self._terms_of[state] == UNMADE:
+        if self.terms_of[state] == UNMADE:
             bounded = self._counts.get(state)
             return bounded is not None and self._counters.nullable(bounded[0], bounded[1])
         return self.terms.nullable(self._term(state))
+
+    def accepting(self, first: int) -> list[bool]:
+        """Return of each state from `first` on whether the text may end in it."""
+        terms, nullable = enumerate(self.terms_of[first:], first), self.terms.nullable
+        return [self.is_accepting(s) if term == UNMADE else nullable(term) for s, term in terms]
 
     def alternatives(self, state: int) -> Alternatives:
         """Take a state apart: unions, and the heads of concatenations, until lexemes show."""
@@ -309,8 +313,7 @@ class Automaton:
     def folded(self, state: int, horizon: int) -> int:
         """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
 
-        Counters that no such text exhausts are cut to what it can reach, so that the states of a
-        long list or string become one.
+        Counters that no such text exhausts are cut, so that the states of a long list become one.
         """
         if not self.counts(state):
             return state

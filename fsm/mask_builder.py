@@ -62,6 +62,7 @@ class MaskBuilder:
         self._shared = _SHARED.setdefault(vocabulary, Shared())
         self._own: Recent[tuple[int, int], HeadMask] = Recent(KNOWN_BYTES)
         self._captures = Captures(self)
+        self._from_root = items_of(AT_ROOT, NOTHING, NOTHING)
 
     @property
     def held_bytes(self) -> int:
@@ -75,7 +76,7 @@ class MaskBuilder:
         if whole is not None:
             return whole
         mask = empty_mask(self.size)
-        self.add(AT_ROOT, state, mask)
+        self._add_all_of(state, mask)
         return mask
 
     def advance(self, state: int, token: bytes) -> int:
@@ -87,6 +88,12 @@ class MaskBuilder:
         """Add what a state allows below some nodes."""
         self._table.know(state)
         self._walk(items_of(nodes, state, NOTHING), mask)
+
+    def _add_all_of(self, state: int, mask: Bitmask) -> None:
+        """Add what a state allows."""
+        self._table.know(state)
+        self._from_root[0, 1] = state
+        self._walk(self._from_root, mask)
 
     def add_all(self, nodes: Ints, states: Ints, mask: Bitmask) -> None:
         """Add what a state of its own allows below each node."""

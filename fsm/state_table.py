@@ -45,6 +45,7 @@ class StateTable:
 
     def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
+        self._numbered = automaton.terms_of
         known = _shared_states(automaton.shared)
         self.shared = known.rows
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
@@ -82,6 +83,7 @@ class StateTable:
         if parts.rest == state:
             self.fill_row(state)
             return
+        shared = len(self._shared_wide)  # states that are known
         heads = [] if parts.rest is None else [parts.rest]
         branches = array("i", [] if parts.rest is None else (parts.rest, SAME, 0, parts.rest, NEAR))
         captures = []
@@ -89,11 +91,14 @@ class StateTable:
             if branch.tail is None:
                 captures.append(branch)
                 continue
-            wide = self.is_wide(branch.head)
-            near = self.automaton.nearby(branch.head, NEAR)
-            branches.extend((branch.head, branch.tail, wide, *near))
+            head = branch.head
+            if head < shared:
+                branches.extend((head, branch.tail, self._shared_wide[head], head, NEAR))
+                continue
+            wide = self.is_wide(head)
+            branches.extend((head, branch.tail, wide, *self.automaton.nearby(head, NEAR)))
             if not wide:
-                heads.append(branch.head)
+                heads.append(head)
         if captures:
             self.captures[state] = tuple(captures)
         first, last = self.branches.append(branches) if branches else (0, 0)
@@ -128,11 +133,12 @@ class StateTable:
         It shares their bytes, and its term is only made if somebody asks for it. So it is with what
         a state `beside` them is made of, if one is given: `Automaton.may_stand_beside`.
         """
-        key = int(self.texts.array[low, 0]) + place, high - low, beside
+        rows = self.texts.rows(low, high)
+        key = rows[0] + place, high - low, beside
         state = self._within.get(key)
         if state is None:
-            rows = self.texts.array[low:high].copy()
-            rows[:, 0] += place
+            for at in range(0, len(rows), 3):
+                rows[at] += place
             state = self.automaton.unread(partial(self._unread, rows), beside)
             self._within[key] = state
             branches = (0, 0, False)
@@ -143,14 +149,14 @@ class StateTable:
                 if beside in self.captures:
                     self.captures[state] = self.captures[beside]
             self.cover()
-            texts = self.texts.append(array("i", rows.tobytes()))
-            self._note(state, (*branches[:2], *texts, branches[2]))
+            self._note(state, (*branches[:2], *self.texts.append(rows), branches[2]))
         return state
 
-    def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:
+    def _unread(self, rows: array[int]) -> Texts:
         """Return what is left of some texts, and the states behind them."""
-        left = (self.text_bytes.array[begin:end].tobytes() for begin, end, _ in rows.tolist())
-        return Texts(tuple(left), tuple(rows[:, 2].tolist()))
+        spans = zip(rows[::3], rows[1::3], strict=True)
+        left = (self.text_bytes.array[begin:end].tobytes() for begin, end in spans)
+        return Texts(tuple(left), tuple(rows[2::3]))
 
     def fill_row(self, state: int) -> None:
         """Compute the row of a state, also of one that was taken apart; it then goes first."""
@@ -188,15 +194,15 @@ class StateTable:
 
     def cover(self) -> None:
         """Make room for every numbered state and note which of them accept."""
-        size = len(self.automaton)
+        size = len(self._numbered)
         if size == self._judged:
             return
         if size > len(self.states):
             larger = np.full((max(size, 2 * len(self.states)), STATE_COLUMNS), UNKNOWN, np.int32)
             larger[: len(self.states)] = self.states
             self.states, self._cells = larger, larger.reshape(-1).data
-        for state in range(self._judged, size):
-            self._cells[state * STATE_COLUMNS + ACCEPTS] = self.automaton.is_accepting(state)
+        for state, accepts in enumerate(self.automaton.accepting(self._judged), self._judged):
+            self._cells[state * STATE_COLUMNS + ACCEPTS] = accepts
         self._judged = size
 
     def is_wide(self, head: int) -> bool:
@@ -223,15 +229,20 @@ class Growing:
     Appending goes through a memory view, which costs a tenth of indexing the array.
     """
 
-    __slots__ = ("_cells", "_columns", "array", "count")
+    __slots__ = ("_cells", "_columns", "_typecode", "array", "count")
 
     def __init__(self, typecode: str, columns: int = 1) -> None:
         """The array is (room, columns), or (room,) of one column."""
         shape = (FIRST_ROOM, columns) if columns > 1 else (FIRST_ROOM,)
-        self._columns = columns
+        self._columns, self._typecode = columns, typecode
         self.array = np.empty(shape, typecode)
         self._cells = self.array.reshape(-1).data
         self.count = 0
+
+    def rows(self, first: int, last: int) -> array[int]:
+        """Return the numbers of some rows, a copy."""
+        cells = self._cells[first * self._columns : last * self._columns]
+        return array(self._typecode, cells)
 
     def append(self, values: array[int]) -> tuple[int, int]:
         """Append the numbers of some rows; return where these begin and end."""
