@@ -162,7 +162,7 @@ def batch_fill(rows: Rows, own: list[Any], other: list[Any], documents: list[lis
 
     def fill_own(sessions: list[Any]) -> None:
         for row, session in enumerate(sessions):
-            copied[row] = session.mask()
+            session.fill(copied[row])
 
     def fill_other(sessions: list[Any]) -> None:
         fill_next_token_bitmask_par(executor, [(s.m, i) for i, s in enumerate(sessions)], target)

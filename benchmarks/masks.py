@@ -37,6 +37,10 @@ class Session:
         """Return the bits of the allowed tokens, 32 a word; the sign of a word is its last bit."""
         return self._fsm.token_mask(self._state)
 
+    def fill(self, row: Any) -> None:
+        """Write the mask into a row of a batch."""
+        self._fsm.fill_mask(self._state, row)
+
     def advance(self, token: int) -> bool:
         """Take a token; raises TokenRejectedError for one that is not allowed."""
         self._state = self._fsm.advance(self._state, token)

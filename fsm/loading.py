@@ -15,6 +15,7 @@ from .bitmask import pack, set_tokens
 from .capture_masks import forbid_below
 from .counted import count
 from .kernels import STATE_COLUMNS, UNKNOWN, explore, follow
+from .patches import write_words
 from .trie import VocabularyTrie
 
 
@@ -36,6 +37,7 @@ def load_kernels() -> None:
     starts, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
     count(trie.nodes, rows, rows, states, 0, 0, starts, stack, counts, whole, exits, exits)
     forbid_below(trie.nodes, trie.token_ids, none, b"", np.empty(0, np.int64), mask)
+    write_words(mask, none, none)
     for allowed in (False, True):
         set_tokens(mask, none, allowed)
     pack(mask, *np.empty((2, 1), np.int32))

@@ -42,8 +42,10 @@ Name = tuple[bytes, int]  # a fingerprint and a node
 class Shared:
     """What grammars over one vocabulary share, by fingerprint and node."""
 
+    nothing: Bitmask
     heads: Recent[Name, HeadMask] = field(default_factory=lambda: Recent(SHARED_BYTES))
     counted: Recent[Name, CountedTokens] = field(default_factory=lambda: Recent(SHARED_BYTES))
+    wide: Bitmask | None = None  # what the first wide lexeme allows, any string as a rule
 
 
 _SHARED: WeakKeyDictionary[Vocabulary, Shared] = WeakKeyDictionary()
@@ -59,7 +61,7 @@ class MaskBuilder:
         self.size = vocabulary.size
         self.trie = vocabulary.trie
         self._table = self.walker.table
-        self._shared = _SHARED.setdefault(vocabulary, Shared())
+        self._shared = _SHARED.setdefault(vocabulary, Shared(empty_mask(self.size)))
         self._own: Recent[tuple[int, int], HeadMask] = Recent(KNOWN_BYTES)
         self._captures = Captures(self)
         self._from_root = items_of(AT_ROOT, NOTHING, NOTHING)
@@ -69,6 +71,12 @@ class MaskBuilder:
         """Return the size of what this grammar alone has."""
         kept = self._own.held_bytes + self._captures.held_bytes
         return kept + self._table.held_bytes + self.walker.held_bytes
+
+    @property
+    def bases(self) -> tuple[Bitmask, ...]:
+        """Masks that many others differ little from, the same for all grammars."""
+        nothing, wide = self._shared.nothing, self._shared.wide
+        return (nothing,) if wide is None else (nothing, wide)
 
     def build(self, state: int) -> Bitmask:
         """Return the mask of a state, EOS left out: (words,) int32; read-only if it is shared."""
@@ -164,6 +172,8 @@ class MaskBuilder:
                 self._own.put((head, node), found, size)
             else:
                 self._shared.heads.put((name, node), found, size)
+                if node == ROOT and self._shared.wide is None and found.mask.words is None:
+                    self._shared.wide = found.mask.bits
         return found
 
     def _walked_head(self, head: int, node: int) -> HeadMask:

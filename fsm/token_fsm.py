@@ -23,6 +23,7 @@ from .forced import forced_bytes
 from .head_masks import Sparse
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import ENTRY_BYTES, MaskBuilder
+from .patches import Patch
 from .recent import Recent
 from .token_groups import TokenGroups
 from .vocabulary import Vocabulary
@@ -48,6 +49,7 @@ class TokenFSM:
         self._eos_ids = np.array(sorted(self._eos), np.int32)
         self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._keep_sparse)
         self._sparse: Recent[int, Sparse] = Recent(MASK_BYTES // 4)
+        self._patches: Recent[int, Patch] = Recent(MASK_BYTES // 4)
         self._narrow: Recent[int, tuple[Bitmask | None]] = Recent(MASK_BYTES // 4)
         self._next: Recent[tuple[int, int], int] = Recent(MASK_BYTES // 4)
         with grammar.lock:
@@ -121,7 +123,7 @@ class TokenFSM:
     @property
     def held_bytes(self) -> int:
         """Return about how much memory the FSM and its grammar hold."""
-        kept = (self._masks, self._sparse, self._narrow, self._next)
+        kept = (self._masks, self._sparse, self._patches, self._narrow, self._next)
         learnt = sum(cache.held_bytes for cache in kept) + self._builder.held_bytes
         states = len(self._automaton) * STATE_BYTES
         return learnt + len(self.grammar.terms) * TERM_BYTES + states
@@ -136,6 +138,18 @@ class TokenFSM:
             size = 0 if found[0] is None else found[0].nbytes
             self._narrow.put(state, found, size + ENTRY_BYTES)
         return found[0]
+
+    def fill_mask(self, state: int, out: Bitmask) -> None:
+        """Write the token mask of a state into a row of a batch: (ceil(vocabulary / 32),) int32.
+
+        Cost where the mask is known: one pass over the row, which is written and not read.
+        """
+        patch = self._patches[state]
+        if patch is None:
+            mask = self.token_mask(state)
+            patch = Patch.of(mask, self._builder.bases)
+            self._patches.put(state, patch, patch.own_bytes + ENTRY_BYTES)
+        patch.write(out)
 
     def advance(self, state: int, token_id: int) -> int:
         """Return the state after a token; an EOS leads to `finished`, where only EOS may follow.

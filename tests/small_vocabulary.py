@@ -55,8 +55,11 @@ def viable(grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> np.ndarray:
 def check_walk(grammar: Grammar, fsm: TokenFSM, rng: random.Random, steps: int) -> int:
     """Walk at random and compare every mask on the way; return how many were compared."""
     vocabulary, state, text = fsm.vocabulary, fsm.start, b""
+    row = np.full_like(fsm.token_mask(state), -1)
     for step in range(steps):
-        mask = unpack(fsm.token_mask(state), vocabulary.size)
+        fsm.fill_mask(state, row)
+        assert np.array_equal(row, fsm.token_mask(state))
+        mask = unpack(row, vocabulary.size)
         expected = viable(grammar, vocabulary, text)
         wrong = np.flatnonzero(mask != expected)
         assert not len(wrong), (text, [vocabulary.token_bytes[i] for i in wrong], mask[wrong])

@@ -52,10 +52,13 @@ def test_masks_agree_with_the_language(
     fsm = TokenFSM(grammar, vocabulary)
     rng = random.Random(fixture)
     legal = [i for i, token in enumerate(vocabulary.token_bytes) if token]
+    row = np.full_like(fsm.token_mask(fsm.start), -1)
     for document in DOCUMENTS:
         state, text = fsm.start, b""
         for token in token_ids(tokenizer, json.dumps(document, ensure_ascii=False)):
-            mask = unpack(fsm.token_mask(state), vocabulary.size)
+            fsm.fill_mask(state, row)
+            assert np.array_equal(row, fsm.token_mask(state))
+            mask = unpack(row, vocabulary.size)
             allowed = np.flatnonzero(mask).tolist()
             picked = rng.sample(legal, SAMPLE // 10) + rng.sample(allowed, min(40, len(allowed)))
             for other in picked:

@@ -1,0 +1,55 @@
+"""Masks as they are written into the rows of a batch: something at hand, and what differs from it.
+
+Most masks allow few tokens, or nearly those that any string allows. So a row is written from zeros,
+or from the mask of any string, which all grammars share and which stays in the cache, and then a
+few of its words are written anew. Copying the mask of each state takes twice as long: each lies in
+memory that was not touched for a while.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from .bitmask import Bitmask
+
+Ints = npt.NDArray[np.int32]
+MOST_WORDS = 512
+
+
+class Patch(NamedTuple):
+    """A mask as some words of another: base (words,), words and bits (k,), all int32."""
+
+    base: Bitmask
+    words: Ints
+    bits: Ints
+
+    @classmethod
+    def of(cls, mask: Bitmask, bases: tuple[Bitmask, ...]) -> Patch:
+        """Return a mask as words of one of some bases; it is its own base if none is near."""
+        for base in bases:
+            words = np.flatnonzero(mask != base).astype(np.int32)
+            if len(words) <= MOST_WORDS:
+                return cls(base, words, mask[words])
+        return cls(mask, mask[:0], mask[:0])
+
+    def write(self, out: Bitmask) -> None:
+        """Write the mask into a row: (words,) int32."""
+        out[:] = self.base
+        if len(self.words):
+            write_words(out, self.words, self.bits)
+
+    @property
+    def own_bytes(self) -> int:
+        """Return the size of what is not shared."""
+        return int(self.words.nbytes + self.bits.nbytes)
+
+
+@njit(cache=True, nogil=True)
+def write_words(out: Any, words: Any, bits: Any) -> None:
+    """Write some words of a mask: out (n,), words and bits (k,), all int32."""
+    for at in range(words.shape[0]):
+        out[words[at]] = bits[at]
