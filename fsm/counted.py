@@ -20,7 +20,7 @@ from .kernels import ACCEPTS, BYTE, DEPTH, ROW, SKIP, TOKENS
 from .trie import VocabularyTrie
 
 Ints = npt.NDArray[np.int32]
-FEW_PARTS = 8  # of a counter; more are counted once for all bounds
+FEW_PARTS = 12  # of a counter; more are counted once for all bounds
 FEW = 4096  # tokens that are cut out one by one; others are put in
 
 
@@ -42,7 +42,8 @@ class CountedTokens:
         """
         self._trie = trie
         allowed = np.flatnonzero(counts >= 0)
-        allowed = allowed[np.argsort(counts[allowed], kind="stable")]
+        short = counts[allowed].astype(np.uint16)  # tokens are short, and these sorted by digits
+        allowed = allowed[np.argsort(short, kind="stable")]
         self._ids, self._counts, self._size = ids[allowed], counts[allowed], size
         self._whole_ids, self._whole = ids[whole >= 0], whole[whole >= 0]
         self._exits, self._exit_counts = exits, exit_counts

@@ -36,7 +36,7 @@ class Folds:
         return self._fold(term, horizon, DEPTH)
 
     def _fold(self, term: int, horizon: int, depth: int) -> int:
-        if depth == 0 or self.terms.nodes[term][0] not in _FOLDED:
+        if depth == 0 or not self.terms.counts(term) or self.terms.nodes[term][0] not in _FOLDED:
             return term
         key = (term, horizon, depth)
         found = self._known.get(key)
