@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..text.json_text import JsonText, canonical_body
 from .member_table import Member
 from .name_languages import is_endless
-from .object_completion import Written
+from .object_completion import Completion, Written
 from .object_layout import Layout
 
 
@@ -28,20 +28,20 @@ class FreeName(NamedTuple):
 class FreeNames:
     """Decides what follows a free name; the owner of their captures.
 
-    `layout_of` gives the layout of an object by its number, `later` the term of what follows.
+    `objects` grows with the language, `later` gives the term of what follows.
     """
 
     def __init__(
-        self,
-        text: JsonText,
-        layout_of: Callable[[int], Layout],
-        later: Callable[[Member], int],
+        self, text: JsonText, objects: list[Completion], later: Callable[[Member], int]
     ) -> None:
         self.text = text
         self.terms = text.terms
-        self._layout_of = layout_of
+        self._objects = objects
         self._later = later
         self._endless: dict[int, bool] = {}
+
+    def _layout(self, written: Written) -> Layout:
+        return self._objects[written.shape].layout
 
     def head(self, layout: Layout, cell: int, used: frozenset[str]) -> int:
         """Return the lexeme of the names of a cell.
@@ -69,7 +69,7 @@ class FreeNames:
     def finish(self, key: FreeName, text: bytes | None) -> int:
         """Return what follows a free name; `EMPTY` if the name is declared or was written."""
         written = key.written
-        layout = self._layout_of(written.shape)
+        layout = self._layout(written)
         if text is not None:
             name = json.loads(b'"' + text)
             if name in layout.index or name in written.names:
@@ -80,7 +80,7 @@ class FreeNames:
 
     def text_matters(self, key: FreeName) -> bool:
         """Return whether more free names may be needed, or those that are taken are not listed."""
-        counts = self._layout_of(key.written.shape).counts
+        counts = self._layout(key.written).counts
         return bool(counts or key.written.pending) or self.text.style.escapes != "canonical"
 
     def after_any(self, key: FreeName) -> int | None:
@@ -93,7 +93,7 @@ class FreeNames:
 
     def head_remembers(self, key: FreeName) -> bool:
         """Return whether names of this kind may run out, so that those taken are left out."""
-        return not self._is_endless(self._layout_of(key.written.shape).cells[key.cell].spelled)
+        return not self._is_endless(self._layout(key.written).cells[key.cell].spelled)
 
     def rest_length(self, key: FreeName) -> int | None:
         """Return None: what follows is known for each name."""
@@ -103,6 +103,6 @@ class FreeNames:
         """Return how `text` could go on to spell a name that is not free, with its quote."""
         if self.text.style.escapes != "canonical":
             return None
-        declared = self._layout_of(key.written.shape).closed_names
+        declared = self._layout(key.written).closed_names
         spelled = (*declared, *(canonical_body(name) + b'"' for name in key.written.names))
         return tuple(n[len(text) :] for n in spelled if n.startswith(text)) if text else spelled

@@ -58,7 +58,7 @@ class JsonLanguage:
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
-        self._names = FreeNames(self.text, lambda shape: self._objects[shape].layout, self._later)
+        self._names = FreeNames(self.text, self._objects, self._later)
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
         self._tables: dict[int, MemberTable] = {}
 
