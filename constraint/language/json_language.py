@@ -11,7 +11,7 @@ part of the reference's key, so it is part of the state and nothing else has to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, cached_property
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
@@ -45,14 +45,13 @@ class JsonLanguage:
         graph: SchemaGraph,
         numbers: NumberText,
         productive: Productivity,
-        distinct: Callable[[ArrayShape], UniqueItems] | None = None,
     ) -> None:
         self.graph = graph
         self.terms = graph.terms
         self.text: JsonText = productive.text
         self.numbers = numbers
         self.productive = productive
-        self._distinct = distinct or productive.distinct
+        self._distinct: Callable[[ArrayShape], UniqueItems] = productive.distinct
         self.in_order = self.text.style.property_order == "schema"
         self._one_spelling = self.text.style.escapes == "canonical"
         self._objects: list[Completion] = []
@@ -334,18 +333,29 @@ class JsonLanguage:
 Key: TypeAlias = int | Written | Offered | Items | Member | Containers
 
 
+class LooseItems:
+    """Gives the unique items of array shapes, which are begun whether or not they have an end."""
+
+    def __init__(self, language: JsonLanguage) -> None:
+        self._language = language
+        self._known: dict[ArrayShape, UniqueItems] = {}
+
+    def __call__(self, shape: ArrayShape) -> UniqueItems:
+        """Return the items of a shape, made once."""
+        unique = self._known.get(shape)
+        if unique is None:
+            unique = self._known[shape] = self._language.productive.new_distinct(shape)
+            unique.loosen(self._language.containers)
+        return unique
+
+
 def _loose_language(graph: SchemaGraph, productive: Productivity) -> JsonLanguage:
     """Return the language of the same values in which arrays are begun that have no end.
 
     It can be asked for a value before it is known how many there are.
     """
 
-    @cache
-    def distinct(shape: ArrayShape) -> UniqueItems:
-        unique = productive.new_distinct(shape)
-        unique.loosen(loose.containers)
-        return unique
-
-    loose = JsonLanguage(graph, productive.numbers, productive, distinct)
+    loose = JsonLanguage(graph, productive.numbers, productive)
+    loose._distinct = LooseItems(loose)
     loose.in_order = False
     return loose

@@ -53,6 +53,10 @@ class Text(NamedTuple):
     more: bool
 
 
+def _many(node: int, number: int) -> Values:
+    return MANY
+
+
 class UniqueItems:
     """One array shape with distinct items; the owner of its references and captures.
 
@@ -77,8 +81,8 @@ class UniqueItems:
                 "uniqueItems", "not together with contains; drop one of them"
             )
         self._values: dict[int, Values] = {}
-        self._count: Callable[[int, int], Values] = lambda node, number: scalars(graph, node)
-        self._containers: Callable[[int], int] = lambda node: graph.terms.EMPTY
+        self._count: Callable[[int, int], Values] = self._scalars
+        self._containers: Callable[[int], int] = self._nothing
         self._spelled = ValueText(text)
         self._points = NumberText(graph.terms, TextStyle(escapes="any"), exponents=False)
         self._comma = shortest.length(text.comma)
@@ -102,7 +106,13 @@ class UniqueItems:
 
     def loosen(self, containers: Callable[[int], int]) -> None:
         """Take any different items without asking whether enough are left for later ones."""
-        self._containers, self._count = containers, lambda node, number: MANY
+        self._containers, self._count = containers, _many
+
+    def _scalars(self, node: int, number: int) -> Values:
+        return scalars(self.graph, node)
+
+    def _nothing(self, node: int) -> int:
+        return self.terms.EMPTY
 
     @cached_property
     def holds_containers(self) -> bool:
