@@ -189,7 +189,7 @@ def _compile_json(
     places: list[Place] = []
     source = SchemaSource(schema, registry)
     read = partial(read_place, report=places.append, formats=assert_format)
-    graph = SchemaGraph(source, text, read, begun.plain)
+    graph = SchemaGraph(source, text, read, begun.plain, begun.universe)
     root = graph.place(source.root)
     draft4, void, complete = None, frozenset[ArrayShape](), False
     while not complete:  # again if a resource is older, or if arrays turn out to have no value

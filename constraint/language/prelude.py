@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..parts import SharedStates, lexemes_in
+from ..schema.node_table import NodeTable
+from ..schema.shapes import Universe
 from ..schema.strings import PlainText
 from ..terms.arena import Kind
 from ..terms.fingerprint import fingerprint
@@ -35,6 +37,7 @@ class Prelude:
     numbers: NumberText
     shortest: Shortest
     shared: SharedStates
+    universe: Universe
 
     @classmethod
     def of(cls, style: TextStyle, fuel: float) -> Prelude:
@@ -48,6 +51,7 @@ class Prelude:
             common.numbers.fork(terms),
             common.shortest.fork(terms),
             common.shared,
+            common.universe,
         )
 
     @staticmethod
@@ -80,4 +84,5 @@ def _common(style: TextStyle) -> Prelude:
     arena = terms.fork(math.inf)
     states = dict.fromkeys((*spelled, *lexemes_in(arena, values), *lexemes_in(arena, signs)))
     shared = SharedStates.of(style, arena, len(terms), tuple(states))
-    return Prelude(terms, text, plain, numbers, shortest, shared)
+    universe = Universe.of(text.any_body, NodeTable.TRUE)
+    return Prelude(terms, text, plain, numbers, shortest, shared, universe)

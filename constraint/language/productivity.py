@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
-from ...schemas.errors import GrammarTooLargeError
+from ...schemas.errors import GrammarTooLargeError, UnsupportedGrammarError
 from ..schema.graph import SchemaGraph
 from ..schema.nodes import placed
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
@@ -126,8 +126,10 @@ class Productivity:
 
     def _improve(self, node: int) -> bool:
         shapes = self.graph.shapes(node)
-        with placed(lambda: self.graph.pointers(node)):
+        try:
             length = min(self._shortest_scalar(shapes), self._shortest_container(node, shapes))
+        except UnsupportedGrammarError as error:
+            raise placed(error, self.graph.pointers(node)) from None
         if length >= self._lengths[node]:
             return False
         self._lengths[node] = length

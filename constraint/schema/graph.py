@@ -13,13 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ...schemas.errors import InvalidGrammarError
+from ...schemas.errors import InvalidGrammarError, UnsupportedGrammarError
 from ..terms.trampoline import Call, run
 from ..text.number_set import NumberSet, point
 from .documents import child_pointer
 from .node_table import NodeTable
 from .nodes import CircleError, Negated, Value, distinct, exact, placed
-from .shapes import ArrayShape, KeyClass, ObjectShape, Rule, Shapes, negated_subset
+from .shapes import (
+    ArrayShape,
+    KeyClass,
+    ObjectShape,
+    Rule,
+    Shapes,
+    Universe,
+    negated_subset,
+)
 from .source import Place, SchemaSource
 from .strings import PlainText, SchemaText, both, covers
 
@@ -41,25 +49,19 @@ class SchemaGraph(NodeTable):
         text: SchemaText,
         read: Callable[[SchemaGraph, Place], Shapes | Call[Shapes]],
         plain: PlainText | None = None,
+        universe: Universe | None = None,
     ) -> None:
         super().__init__(source)
         self.text = text
         self.terms = text.terms
         self.subsets: dict[int, str] = {}  # string terms that hold only a part of a format
         self.format_terms: dict[str, int] = {}
-        self.typed: dict[str, Shapes] = {}  # all values of a type
         self._read = read
         self._open: set[int] = set()
         self._peeks = 0
         self._beside: SchemaGraph | None = None  # the same with strings as plain texts
-        self.everything = Shapes(
-            null=True,
-            booleans=frozenset((True, False)),
-            numbers=(NumberSet(),),
-            strings=text.any_body,
-            arrays=(ArrayShape((), self.TRUE),),
-            objects=(ObjectShape(),),
-        )
+        universe = universe or Universe.of(text.any_body, self.TRUE)
+        self.everything, self.typed = universe
         self.plain = plain or PlainText(text.terms)
         self.any_name = self.plain.any_body
         self._shapes: dict[int, Shapes] = {self.TRUE: self.everything, self.FALSE: Shapes()}
@@ -113,8 +115,10 @@ class SchemaGraph(NodeTable):
 
     def _negated(self, node: int) -> Call[Shapes]:
         shapes: Shapes = yield self.wanted(node)
-        with placed(lambda: self.pointers(node)):
+        try:
             return self.complement(shapes)
+        except UnsupportedGrammarError as error:
+            raise placed(error, self.pointers(node)) from None
 
     def _conjoined(self, members: frozenset[int]) -> Call[Shapes]:
         result = self.everything

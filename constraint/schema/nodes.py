@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
@@ -33,17 +32,13 @@ class Value:
         self.pointer = pointer
 
 
-@contextmanager
-def placed(pointers: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Give a refusal that has no place the first of `pointers`."""
-    try:
-        yield
-    except UnsupportedGrammarError as error:
-        if error.pointer is not None:
-            raise
-        pointer = (pointers() or ("",))[0]
-        reason = error.reason.partition(": ")[2]
-        raise UnsupportedGrammarError(error.feature, reason, pointer=pointer) from None
+def placed(error: UnsupportedGrammarError, pointers: Sequence[str]) -> UnsupportedGrammarError:
+    """Return a refusal with the first of `pointers` where it has no place yet."""
+    if error.pointer is not None:
+        return error
+    pointer = (*pointers, "")[0]
+    reason = error.reason.partition(": ")[2]
+    return UnsupportedGrammarError(error.feature, reason, pointer=pointer)
 
 
 Content: TypeAlias = Place | Value | Negated | Shapes | frozenset[int]

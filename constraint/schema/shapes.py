@@ -192,3 +192,23 @@ class Shapes(NamedTuple):
     def size(self) -> int:
         """The number of shapes, the unit in which normalising work is counted."""
         return 1 + len(self.numbers) + len(self.arrays) + len(self.objects)
+
+
+class Universe(NamedTuple):
+    """All values, and all values of a type as they were met; shared by the graphs of a style."""
+
+    everything: Shapes
+    typed: dict[str, Shapes]
+
+    @classmethod
+    def of(cls, strings: int, any_node: int) -> Universe:
+        """Return the universe in which `strings` are all strings and `any_node` is any value."""
+        everything = Shapes(
+            null=True,
+            booleans=frozenset((True, False)),
+            numbers=(NumberSet(),),
+            strings=strings,
+            arrays=(ArrayShape((), any_node),),
+            objects=(ObjectShape(),),
+        )
+        return cls(everything, {})
