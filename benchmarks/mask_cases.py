@@ -147,6 +147,7 @@ def follows(compiled: Any, ids: list[int], eos: int) -> bool:
 def documents(tok: Any, engines: list[Any], records: list[Any], count: int) -> list[Any]:
     """Return (compiled by each engine, tokens) for schemas and documents that all engines take."""
     found: list[Any] = []
+    refused = 0
     for record in records:
         data = next((t.get("ordered", t["data"]) for t in record["tests"] if t["valid"]), None)
         schema, ids = json.dumps(record["schema"]), tokens_of(tok, data)
@@ -155,9 +156,11 @@ def documents(tok: Any, engines: list[Any], records: list[Any], count: int) -> l
             if data is not None and all(follows(one, ids, tok.eos_id) for one in compiled):
                 found.append((compiled, ids))
         except Exception:  # whatever an engine refuses a schema with
+            refused += 1
             continue
         if len(found) == count:
             break
+    print(f"documents of {len(found)} schemas; left out: {refused} that an engine refuses")
     return found
 
 
