@@ -158,11 +158,11 @@ def batch_fill(rows: Rows, own: list[Any], other: list[Any], documents: list[lis
     executor = LLExecutor(num_threads=1)
     words = len(own[0].start().mask())
     target = allocate_token_bitmask(len(own), words * 32)
-    copied = np.empty((len(own), words), np.int32)
+    filled = list(np.empty((len(own), words), np.int32))
 
     def fill_own(sessions: list[Any]) -> None:
-        for row, session in enumerate(sessions):
-            session.fill(copied[row])
+        for row, session in zip(filled, sessions, strict=True):
+            session.fill(row)
 
     def fill_other(sessions: list[Any]) -> None:
         fill_next_token_bitmask_par(executor, [(s.m, i) for i, s in enumerate(sessions)], target)

@@ -39,13 +39,10 @@ class MemberTable:
 
     def __init__(self, layout: Layout, has_value: Callable[[int], bool]) -> None:
         self.layout = layout
-        self._texts = [
-            (b'"' + name, index) if has_value(node) else None
-            for index, (name, node) in enumerate(
-                zip(layout.closed_names, layout.nodes, strict=True)
-            )
-        ]
-        self._runs: dict[int, tuple[tuple[bytes, int], ...]] = {}
+        members = enumerate(zip(layout.closed_names, layout.nodes, strict=True))
+        self._texts = sorted(
+            (b'"' + name, index) for index, (name, node) in members if has_value(node)
+        )
 
     @staticmethod
     def is_table(layout: Layout) -> bool:
@@ -53,17 +50,14 @@ class MemberTable:
         return not layout.counts and not layout.obligations
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.layout.names)
 
     def run(self, passed: int) -> tuple[tuple[bytes, int], ...]:
         """Return the (text, member) pairs that may come next in ascending order of the texts.
 
-        The first `passed` members were written or left out. Empty if there are none left.
+        The first `passed` members were written or left out. Empty if there are none left. Cost: one
+        look at each member.
         """
-        found = self._runs.get(passed)
-        if found is None:
-            left = self.layout.required >> passed
-            last = passed + (left & -left).bit_length() if left else len(self._texts)
-            texts = [text for text in self._texts[passed:last] if text is not None]
-            found = self._runs[passed] = tuple(sorted(texts))
-        return found
+        left = self.layout.required >> passed
+        last = passed + (left & -left).bit_length() if left else len(self)
+        return tuple([pair for pair in self._texts if passed <= pair[1] < last])
