@@ -42,10 +42,10 @@ class Patch(NamedTuple):
         if len(self.words):
             write_words(out, self.words, self.bits)
 
-    @property
-    def own_bytes(self) -> int:
-        """Return the size of what is not shared."""
-        return int(self.words.nbytes + self.bits.nbytes)
+    def own_bytes(self, bases: tuple[Bitmask, ...]) -> int:
+        """Return the size of what is not shared: all but one of some bases."""
+        own = 0 if any(self.base is base for base in bases) else self.base.nbytes
+        return int(own + self.words.nbytes + self.bits.nbytes)
 
 
 @njit(cache=True, nogil=True)

@@ -146,9 +146,9 @@ class TokenFSM:
         """
         patch = self._patches[state]
         if patch is None:
-            mask = self.token_mask(state)
-            patch = Patch.of(mask, self._builder.bases)
-            self._patches.put(state, patch, patch.own_bytes + ENTRY_BYTES)
+            bases = self._builder.bases
+            patch = Patch.of(self.token_mask(state), bases)
+            self._patches.put(state, patch, patch.own_bytes(bases) + ENTRY_BYTES)
         patch.write(out)
 
     def advance(self, state: int, token_id: int) -> int:

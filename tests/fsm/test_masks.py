@@ -16,6 +16,7 @@ from lockstitch.fsm import token_fsm
 from lockstitch.fsm import walker as walker_module
 from lockstitch.fsm.bitmask import empty_mask, unpack
 from lockstitch.fsm.kernels import NOTHING
+from lockstitch.fsm.patches import Patch
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary
 from lockstitch.fsm.walker import Walker, items_of
@@ -122,6 +123,19 @@ def many_choices(count: int) -> dict[str, object]:
     """A schema of `count` ** `count` alternatives, which begin with the same bytes."""
     names = [[f"{i}{j}" for j in range(count)] for i in range(count)]
     return {"allOf": [{"oneOf": [{"required": [name]} for name in group]} for group in names]}
+
+
+def test_a_mask_that_is_kept_to_be_written_is_counted() -> None:
+    """Few words of a mask at hand, or the whole mask where none is near."""
+    masks = [np.zeros(4096, np.int32), np.arange(4096, dtype=np.int32)]
+    near, far = masks[1].copy(), -masks[1] - 1
+    near[7] = 0
+    row = np.empty(4096, np.int32)
+    for mask, size in ((near, 8), (far, far.nbytes)):
+        patch = Patch.of(mask, tuple(masks))
+        assert patch.own_bytes(tuple(masks)) == size
+        patch.write(row)
+        assert np.array_equal(row, mask)
 
 
 def test_walks_from_many_states_stay_inside_their_buffers() -> None:
