@@ -17,7 +17,6 @@ from numba import njit
 from .bitmask import Bitmask
 
 Ints = npt.NDArray[np.int32]
-MOST_WORDS = 512
 
 
 class Patch(NamedTuple):
@@ -29,12 +28,13 @@ class Patch(NamedTuple):
 
     @classmethod
     def of(cls, mask: Bitmask, bases: tuple[Bitmask, ...]) -> Patch:
-        """Return a mask as words of one of some bases; it is its own base if none is near."""
-        for base in bases:
-            words = np.flatnonzero(mask != base).astype(np.int32)
-            if len(words) <= MOST_WORDS:
-                return cls(base, words, mask[words])
-        return cls(mask, mask[:0], mask[:0])
+        """Return a mask as words of the nearest base; of itself if half of them differ in each."""
+        found = [np.flatnonzero(mask != base) for base in bases]
+        nearest = min(range(len(bases)), key=lambda i: len(found[i]))
+        words = found[nearest].astype(np.int32)
+        if 2 * len(words) > len(mask):
+            return cls(mask, words[:0], mask[:0])
+        return cls(bases[nearest], words, mask[words])
 
     def write(self, out: Bitmask) -> None:
         """Write the mask into a row: (words,) int32."""

@@ -20,7 +20,6 @@ from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
 from .counting import FIRST, Counting
 from .forced import forced_bytes
-from .head_masks import Sparse
 from .logits_processor import GrammarLogitsProcessor
 from .mask_builder import ENTRY_BYTES, MaskBuilder
 from .patches import Patch
@@ -47,8 +46,7 @@ class TokenFSM:
         self.vocabulary = vocabulary
         self._eos = frozenset(vocabulary.eos_token_ids)
         self._eos_ids = np.array(sorted(self._eos), np.int32)
-        self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._keep_sparse)
-        self._sparse: Recent[int, Sparse] = Recent(MASK_BYTES // 4)
+        self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._keep_patches)
         self._patches: Recent[int, Patch] = Recent(MASK_BYTES // 4)
         self._narrow: Recent[int, tuple[Bitmask | None]] = Recent(MASK_BYTES // 4)
         self._next: Recent[tuple[int, int], int] = Recent(MASK_BYTES // 4)
@@ -99,11 +97,11 @@ class TokenFSM:
         return mask
 
     def _rebuilt(self, state: int) -> Bitmask:
-        """Return a mask from its sparse form, which is kept longer, or build it."""
-        sparse = self._sparse[state]
-        if sparse is not None:
+        """Return a mask from its patch, which is kept longer, or build it."""
+        patch = self._patches[state]
+        if patch is not None:
             mask = empty_mask(self.vocabulary.size)
-            sparse.add_to(mask)
+            patch.write(mask)
             return mask
         with self.grammar.lock:
             mask = self._builder.build(state)
@@ -112,18 +110,22 @@ class TokenFSM:
                 allow(mask, self._eos_ids)
         return mask
 
-    def _keep_sparse(self, masks: dict[int, tuple[Bitmask, int]]) -> None:
-        """Keep masks that few words have bits in longer, in their smaller form."""
+    def _keep_patches(self, masks: dict[int, tuple[Bitmask, int]]) -> None:
+        """Keep masks that are near another one longer, in their smaller form."""
         for state, (mask, size) in masks.items():
-            if size > ENTRY_BYTES:  # it is not that of another state
-                sparse = Sparse.of(mask)
-                if sparse.words is not None:
-                    self._sparse.put(state, sparse, sparse.held_bytes + ENTRY_BYTES)
+            if size > ENTRY_BYTES and self._patches[state] is None:  # not that of another state
+                patch = Patch.of(mask, self._builder.bases)
+                if patch.base is not mask:
+                    self._keep_patch(state, patch)
+
+    def _keep_patch(self, state: int, patch: Patch) -> None:
+        size = patch.own_bytes(self._builder.bases) + ENTRY_BYTES
+        self._patches.put(state, patch, size)
 
     @property
     def held_bytes(self) -> int:
         """Return about how much memory the FSM and its grammar hold."""
-        kept = (self._masks, self._sparse, self._patches, self._narrow, self._next)
+        kept = (self._masks, self._patches, self._narrow, self._next)
         learnt = sum(cache.held_bytes for cache in kept) + self._builder.held_bytes
         states = len(self._automaton) * STATE_BYTES
         return learnt + len(self.grammar.terms) * TERM_BYTES + states
@@ -146,9 +148,8 @@ class TokenFSM:
         """
         patch = self._patches[state]
         if patch is None:
-            bases = self._builder.bases
-            patch = Patch.of(self.token_mask(state), bases)
-            self._patches.put(state, patch, patch.own_bytes(bases) + ENTRY_BYTES)
+            patch = Patch.of(self.token_mask(state), self._builder.bases)
+            self._keep_patch(state, patch)
         patch.write(out)
 
     def advance(self, state: int, token_id: int) -> int:
