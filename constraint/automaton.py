@@ -351,9 +351,9 @@ class Automaton:
         if state < self._first_own or state in self._machines:
             return None
         found = repeated(self.terms, self._term(state))
-        return (
-            None if found is None else (self._state(self.terms.repeat(found[0], 0, None)), found[1])
-        )
+        if found is None:
+            return None
+        return self._state(self.terms.repeat(found[0], 0, None)), found[1]
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""

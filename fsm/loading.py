@@ -15,6 +15,7 @@ from .bitmask import pack, set_tokens
 from .capture_masks import forbid_below
 from .counted import count
 from .kernels import STATE_COLUMNS, UNKNOWN, explore, follow
+from .loops import LOOP_COLUMNS
 from .patches import write_words
 from .trie import VocabularyTrie
 
@@ -27,7 +28,7 @@ def load_kernels() -> None:
     states[:, 0] = 0
     rows = np.full((1, 256), UNKNOWN, np.int32)
     branches, texts = np.empty((1, 5), np.int32), np.empty((1, 3), np.int32)
-    text_bytes, loops = np.empty(1, np.uint8), np.empty((1, 4), np.uint64)
+    text_bytes, loops = np.empty(1, np.uint8), np.empty((1, LOOP_COLUMNS), np.uint64)
     work, asked = np.zeros((2, 4, 3), np.int32)
     vocabulary = trie.nodes, trie.height, trie.contents, trie.token_ids, 1
     language = rows, rows, states, branches, texts, text_bytes

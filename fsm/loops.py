@@ -25,6 +25,7 @@ FEWEST = 32  # bytes that lead back, below which a walk is short anyway
 WORD = (1 << 64) - 1
 # Bits of the third word: a byte above ASCII is below, or what makes no characters.
 ABOVE_ASCII, CHARACTERS = 1, 2
+LOOP_COLUMNS = 4
 ALWAYS = 1 << 40  # in the fourth: how many bytes below a node it holds for
 # A state of UTF-8, and what it takes: (first byte, last byte, state behind).
 WHOLE = 0  # between two characters

@@ -84,7 +84,9 @@ class MaskBuilder:
         if whole is not None:
             return whole
         mask = empty_mask(self.size)
-        self._add_all_of(state, mask)
+        self._table.know(state)
+        self._from_root[0, 1] = state
+        self._walk(self._from_root, mask)
         return mask
 
     def advance(self, state: int, token: bytes) -> int:
@@ -96,12 +98,6 @@ class MaskBuilder:
         """Add what a state allows below some nodes."""
         self._table.know(state)
         self._walk(items_of(nodes, state, NOTHING), mask)
-
-    def _add_all_of(self, state: int, mask: Bitmask) -> None:
-        """Add what a state allows."""
-        self._table.know(state)
-        self._from_root[0, 1] = state
-        self._walk(self._from_root, mask)
 
     def add_all(self, nodes: Ints, states: Ints, mask: Bitmask) -> None:
         """Add what a state of its own allows below each node."""

@@ -31,7 +31,7 @@ from .kernels import (
     STATE_COLUMNS,
     UNKNOWN,
 )
-from .loops import loop_of, may_loop
+from .loops import LOOP_COLUMNS, loop_of, may_loop
 
 FIRST_ROOM = 64
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
@@ -56,7 +56,7 @@ class StateTable:
         )  # head, tail, whether it is wide, the head nearby, its reach
         self.texts = Growing("i", 3)  # begin and end in `text_bytes`, the state behind
         self.text_bytes = Growing("B")
-        self.loops = Growing("Q", 4)  # by what a state does not lead back to itself
+        self.loops = Growing("Q", LOOP_COLUMNS)  # by what a state does not lead back to itself
         self.loops.append(known.loops)
         self.captures: dict[int, tuple[Branch, ...]] = {}
         self._row_count = 0
@@ -133,10 +133,10 @@ class StateTable:
         It shares their bytes, and its term is only made if somebody asks for it. So it is with what
         a state `beside` them is made of, if one is given: `Automaton.may_stand_beside`.
         """
-        rows = self.texts.rows(low, high)
-        key = rows[0] + place, high - low, beside
+        key = int(self.texts.array[low, 0]) + place, high - low, beside
         state = self._within.get(key)
         if state is None:
+            rows = self.texts.rows(low, high)
             for at in range(0, len(rows), 3):
                 rows[at] += place
             state = self.automaton.unread(partial(self._unread, rows), beside)
@@ -284,7 +284,7 @@ def _shared_states(shared: SharedStates) -> SharedRows:
             _write(rows[state], pairs)
             states[state, ROW], states[state, ACCEPTS] = state, shared.accepts(state)
             if may_loop(state, pairs):
-                states[state, LOOP] = len(loops) // 4
+                states[state, LOOP] = len(loops) // LOOP_COLUMNS
                 loops.extend(loop_of(state, shared.rows.__getitem__, shared.accepts))
         wide = [sum(mask for mask, _ in pairs).bit_count() >= WIDE_BYTES for pairs in shared.rows]
         found = _KNOWN[shared] = SharedRows(rows, states, loops, tuple(wide))

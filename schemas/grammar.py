@@ -148,9 +148,8 @@ def _wrapped(form: Mapping[Any, Any]) -> object:
 def _schema(value: object) -> object:
     """A schema as given, or the one written in a JSON string, or that of a Python type."""
     if isinstance(value, str):
-        infinite = list[float]()
-        value = _parse_json(value, infinite)
-        if isinstance(value, dict) and not infinite and not _is_deep(value):
+        value, finite = _parse_json(value)
+        if isinstance(value, dict) and finite and not _is_deep(value):
             return value
     elif _is_type(value):
         value = _type_schema(value)
@@ -162,20 +161,13 @@ def _schema(value: object) -> object:
     return value
 
 
-def _parse_json(text: str, infinite: list[float]) -> object:
-    """Read a JSON text; numbers that no float can hold are noted in `infinite`."""
-
-    def number(digits: str) -> float:
-        found = float(digits)
-        if math.isinf(found):
-            infinite.append(found)
-        return found
-
+def _parse_json(text: str) -> tuple[object, bool]:
+    """Read a JSON text; tell also whether a float can hold each of its numbers."""
     try:
         try:
-            return _FINITE.decode(text)
+            return _FINITE.decode(text), True
         except _InfiniteError:
-            return _decoder(number).decode(text)
+            return _decoder(float).decode(text), False
     except RecursionError:
         raise InvalidGrammarError(f"{_NOT_A_SCHEMA}: it is nested too deep") from None
     except ValueError as error:  # not JSON, or an integer of thousands of digits
