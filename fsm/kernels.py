@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from .loops import ALWAYS, BEHIND, CHARACTERS, WHOLE
+from .loops import ALWAYS, BEHIND, BELOW, CHARACTERS, WHOLE
 
 Ints = npt.NDArray[np.int32]
 
@@ -34,6 +34,9 @@ CAPTURED, WIDE, WIDE_EXIT, NESTED = -3, -4, -5, -6
 UNKNOWN = -1  # in the place of a row, of a first branch, of a loop
 NONE = -2  # in the place of a loop
 SAME = -1  # tail of a branch: that of the item
+MOST_STARTS = 64  # texts whose first bytes are looked at
+ROOT = 0
+ONE, ANY = np.uint64(1), np.uint64((1 << 64) - 1)
 NEAR = 16  # bytes to the end of all tokens below; a counter that lasts longer does not matter
 FIRST_BYTES = BEHIND[WHOLE]  # the state of UTF-8 behind each
 BIG = 1000  # nodes below, from which on a wide lexeme is looked up and not walked
@@ -59,8 +62,65 @@ def _leads_back(contents: Any, height: int, loop: Any, inside: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def row_starts(row: Any) -> int:
+    """Return the starts of a state with a row: (256,), what each byte leads to."""
+    found = np.uint64(0)
+    for byte in range(256):
+        if row[byte] >= 0:
+            found |= ONE << np.uint64(byte & 63)
+    return max(found, ONE)  # 0 is for what is not known; too much is never wrong
+
+
+@njit(cache=True, nogil=True)
+def _starts_of(
+    state: int,
+    starts: Any,
+    shared: Any,
+    rows: Any,
+    states: Any,
+    branches: Any,
+    texts: Any,
+    text_bytes: Any,
+) -> int:
+    """Return a bit `byte & 63` at least for each byte that a state may begin with.
+
+    Shapes as for `explore`. Noted in `starts` as soon as all that it depends on is known.
+    """
+    found, settled, row = np.uint64(0), True, states[state, ROW]
+    if row < 0 and states[state, FIRST_BRANCH] < 0:
+        return ANY
+    if row >= 0:
+        found = row_starts(shared[row] if row < shared.shape[0] else rows[row - shared.shape[0]])
+    elif states[state, CAPTURES]:
+        found = ANY
+    else:
+        for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
+            head, tail = branches[b, 0], branches[b, 1]
+            row = states[head, ROW]
+            if not starts[head] and row >= 0:
+                own = row - shared.shape[0]
+                starts[head] = row_starts(shared[row] if own < 0 else rows[own])
+            found |= starts[head]
+            settled = settled and starts[head] != 0
+            if tail != SAME and states[head, ACCEPTS]:
+                found |= starts[tail]
+                settled = settled and starts[tail] != 0
+        first, last = states[state, FIRST_TEXT], states[state, LAST_TEXT]
+        if last - first > MOST_STARTS:
+            found = ANY
+        else:
+            for text in range(first, last):
+                found |= ONE << np.uint64(text_bytes[texts[text, 0]] & 63)
+    if not settled:
+        return ANY
+    starts[state] = max(found, ONE)
+    return starts[state]
+
+
+@njit(cache=True, nogil=True)
 def explore(
     trie: Any,
+    first_nodes: Any,
     heights: Any,
     contents: Any,
     token_ids: Any,
@@ -68,6 +128,7 @@ def explore(
     shared: Any,
     rows: Any,
     states: Any,
+    starts: Any,
     branches: Any,
     texts: Any,
     text_bytes: Any,
@@ -82,21 +143,24 @@ def explore(
     ends: Any,
     exits: Any,
     asked: Any,
-) -> tuple[int, int, int, int, bool]:
+    wanted: Any,
+) -> tuple[int, int, int, int, int, bool]:
     """Do the `given` first items of `work` and all that follow; allow the tokens met alive.
 
-    Shapes, int32 where not said: trie (nodes + 1, 4), heights (nodes,) uint16 and contents
-    (nodes, 3) uint64; token_ids (tokens,); `big`: below more nodes a wide lexeme is looked up and
+    Shapes, int32 where not said: trie (nodes + 1, 4); first_nodes (256,), the node below the root
+    by each byte, -1 for none; heights (nodes,) uint16 and contents (nodes + 1, 4) uint64; token_ids (tokens,); `big`: below more nodes a wide lexeme is looked up and
     not walked, and a state has to tell whether it leads back to itself; shared (f, 256) and rows
-    (r, 256): row i is that of `shared` up to f, then those of `rows`; states (s, 8); branches
+    (r, 256): row i is that of `shared` up to f, then those of `rows`; states (s, 8); starts (s,) uint64: bits
+    of the bytes that each may begin with, 0 where that is not noted yet; branches
     (b, 5): head, tail, whether the head is wide, a head that is the same nearby and for how many
     bytes; texts (t, 3): begin and end in text_bytes (uint8), state behind; loops (l, 4) uint64;
     work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp; stack
     (max depth + 2, 2); mask (words,); ends (vocabulary,), which gets the state behind each token
-    (states without a row are then asked for), or empty; exits (e,).
+    (states without a row are then asked for), or empty; exits (e,); wanted (w,), which gets the
+    states that are asked for, some of them twice.
 
     Returns the numbers of exits, of items whose states are asked for, of those at the end of
-    `asked` that ask for more than that, of items seen, and whether a buffer was too small: then all
+    `asked` that ask for more than that, of states wanted, of items seen, and whether a buffer was too small: then all
     is to be done again with larger ones. Cost: one table read for each node whose parent is alive,
     and one store for each token of a subtree that leads back to one state; a binary search among
     the texts for each node that a text leads to.
@@ -106,6 +170,7 @@ def explore(
     left = 0
     open_questions = 0
     special = 0
+    new = 0
     room = work.shape[0] - 1
     slots = met.shape[0] - 1
     count = given  # what follows is piled up behind the given items, which stay as they are
@@ -119,7 +184,32 @@ def explore(
             begun += 1
         node, state, tail = work[at, 0], work[at, 1], work[at, 2]
         if 2 * seen > slots or open_questions + special + 2 >= asked.shape[0]:
-            return left, open_questions, special, seen, True
+            return left, open_questions, special, new, seen, True
+        row, untold = states[state, ROW], NONE
+        if row < 0 and (wants_ends or states[state, FIRST_BRANCH] < 0):
+            untold = state
+        elif row >= 0 and not wants_ends:
+            if states[state, LOOP] == UNKNOWN and trie[node, SKIP] - node > big:
+                untold = state
+            elif tail >= 0 and states[state, ACCEPTS] and states[tail, ROW] < 0:
+                if states[tail, FIRST_BRANCH] < 0:
+                    untold = tail  # which decides where it is worth to go on with it
+        if untold >= 0:
+            asked[open_questions, 0] = node
+            asked[open_questions, 1] = state
+            asked[open_questions, 2] = tail
+            open_questions += 1
+            if new == 0 or wanted[new - 1] != untold:
+                wanted[new] = untold
+                new += 1
+            continue
+        if not states[state, ACCEPTS]:
+            # Whether a byte below the node is one that the state begins with.
+            first = starts[state]
+            if first == 0:
+                first = _starts_of(state, starts, shared, rows, states, branches, texts, text_bytes)
+            if contents[node, BELOW] & first == 0:
+                continue
         # Whether this item was done before.
         slot = np.int64(node) * 0x9E3779B1 + np.int64(state) * 0x85EBCA77
         slot = (slot + np.int64(tail) * 0xC2B2AE3D) & slots
@@ -129,31 +219,19 @@ def explore(
             slot = (slot + 1) & slots
         if met[slot, 0] == stamp:
             continue
-        row = states[state, ROW]
-        if row < 0:
-            untold = wants_ends or states[state, FIRST_BRANCH] < 0
-        else:
-            untold = not wants_ends and states[state, LOOP] == UNKNOWN
-            untold = untold and trie[node, SKIP] - node > big
-        if untold:
-            asked[open_questions, 0] = node
-            asked[open_questions, 1] = state
-            asked[open_questions, 2] = tail
-            open_questions += 1
-            continue
         met[slot, 0], met[slot, 1], met[slot, 2], met[slot, 3] = stamp, node, state, tail
         seen += 1
         if states[state, ACCEPTS]:
             if tail >= 0 or tail <= EXIT_BEHIND:
                 if count >= room:
-                    return left, open_questions, special, seen, True
+                    return left, open_questions, special, new, seen, True
                 work[count, 0] = node
                 work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
                 work[count, 2] = NOTHING if tail >= 0 else EXIT
                 count += 1
             elif tail == EXIT:
                 if left >= exits.shape[0]:
-                    return left, open_questions, special, seen, True
+                    return left, open_questions, special, new, seen, True
                 exits[left] = node
                 left += 1
         base = trie[node, DEPTH]
@@ -164,8 +242,23 @@ def explore(
             whole = whole and (tail == NOTHING or loops[loop, 3] == ALWAYS)
             whole = whole and (tail == NOTHING or not states[state, ACCEPTS])
             stack[base, 0], stack[base, 1] = row, loop if whole else NONE
-            i = node + 1
+            own_row = shared[row] if row < first_own else rows[row - first_own]
+            behind, behind_starts = tail if tail >= 0 else EXIT_BEHIND - tail, ANY
+            if tail >= 0 or (tail <= EXIT_BEHIND and not states[behind, ACCEPTS]):
+                behind_starts = starts[behind]
+                if behind_starts == 0:
+                    behind_starts = _starts_of(
+                        behind, starts, shared, rows, states, branches, texts, text_bytes
+                    )
+            i, turn, byte = node + 1, node + 1 if node == ROOT else NONE, 0
             while i < end:
+                if i == turn:  # the root has so many nodes below that looking for them is faster
+                    while byte < 256 and (first_nodes[byte] < 0 or own_row[byte] < 0):
+                        byte += 1
+                    if byte == 256:
+                        break
+                    i = first_nodes[byte]
+                    turn, byte = trie[i, SKIP], byte + 1
                 level = trie[i, DEPTH]
                 row = stack[level - 1, 0]
                 if row < first_own:
@@ -181,12 +274,15 @@ def explore(
                 row = states[after, ROW]
                 leaf = trie[i, SKIP] == i + 1
                 loop, inside = states[after, LOOP], 0
-                if wants_ends or (tail != NOTHING and states[after, ACCEPTS]):
+                ends_here = tail != NOTHING and states[after, ACCEPTS]
+                if wants_ends:
                     loop = NONE
+                elif ends_here or (loop >= 0 and tail != NOTHING and loops[loop, 3] != ALWAYS):
+                    below = contents[i, 0] | contents[i, 1]
+                    if tail == EXIT or contents[i, 2] & ONE or below & behind_starts:
+                        loop = NONE
                 if stack[level - 1, 1] >= 0 and FIRST_BYTES[trie[i, BYTE]] > 0:
                     loop, inside = stack[level - 1, 1], FIRST_BYTES[trie[i, BYTE]]
-                if loop >= 0 and tail != NOTHING and loops[loop, 3] != ALWAYS:
-                    loop = NONE
                 if (
                     loop >= 0
                     and not leaf
@@ -202,23 +298,26 @@ def explore(
                     asked[open_questions, 0] = trie.shape[0] - 1  # nothing is below
                     asked[open_questions, 1], asked[open_questions, 2] = after, NOTHING
                     open_questions += 1
+                    wanted[new] = after
+                    new += 1
                     asked[open_questions, 0] = node
                     asked[open_questions, 1], asked[open_questions, 2] = state, tail
                     open_questions += 1
                     break
                 whole = loop >= 0 and inside == 0 and loops[loop, 2] == CHARACTERS
+                whole = whole and not ends_here
                 stack[level, 1] = loop if whole else NONE
-                if (leaf or row >= 0) and tail != NOTHING and states[after, ACCEPTS]:
+                if ends_here and (leaf or row >= 0):
                     if tail == EXIT:
                         if left >= exits.shape[0]:
-                            return left, open_questions, special, seen, True
+                            return left, open_questions, special, new, seen, True
                         exits[left] = i
                         left += 1
-                    elif not leaf or tail <= EXIT_BEHIND:
+                    elif contents[i, BELOW] & behind_starts or (leaf and tail <= EXIT_BEHIND):
                         if count >= room:
-                            return left, open_questions, special, seen, True
+                            return left, open_questions, special, new, seen, True
                         work[count, 0] = i
-                        work[count, 1] = tail if tail >= 0 else EXIT_BEHIND - tail
+                        work[count, 1] = behind
                         work[count, 2] = NOTHING if tail >= 0 else EXIT
                         count += 1
                 if leaf:
@@ -228,7 +327,7 @@ def explore(
                     i += 1
                 else:
                     if count >= room:
-                        return left, open_questions, special, seen, True
+                        return left, open_questions, special, new, seen, True
                     work[count, 0], work[count, 1], work[count, 2] = i, after, tail
                     count += 1
                     i = trie[i, SKIP]
@@ -245,7 +344,7 @@ def explore(
                 behind = EXIT_BEHIND - behind
             if wide or (tail != NOTHING and tail != EXIT and branches[b, 1] != SAME):
                 if open_questions + special + 2 >= asked.shape[0]:
-                    return left, open_questions, special, seen, True
+                    return left, open_questions, special, new, seen, True
                 special += 1
                 asked[-special, 0], asked[-special, 1] = node, b if wide else state
                 if not wide:
@@ -254,7 +353,7 @@ def explore(
                     asked[-special, 2] = WIDE if tail == NOTHING else WIDE_EXIT
                 continue
             if count >= room:
-                return left, open_questions, special, seen, True
+                return left, open_questions, special, new, seen, True
             head = branches[b, 3 if heights[node] <= branches[b, 4] else 0]
             work[count, 0], work[count, 1], work[count, 2] = node, head, behind
             count += 1
@@ -262,26 +361,36 @@ def explore(
             continue
         # Texts are in ascending order: those that agree with a path are a range of them.
         stack[base, 0], stack[base, 1] = states[state, FIRST_TEXT], states[state, LAST_TEXT]
-        i = node + 1
+        i, turn = node + 1, node + 1 if node == ROOT else NONE
         while i < end:
+            if i == turn:
+                low = stack[base, 0]
+                while low < stack[base, 1] and first_nodes[text_bytes[texts[low, 0]]] < 0:
+                    low += 1
+                if low == stack[base, 1]:
+                    break
+                stack[base, 0] = low
+                i = first_nodes[text_bytes[texts[low, 0]]]
+                turn = trie[i, SKIP]
             level = trie[i, DEPTH]
             place = level - 1 - base
-            wanted = trie[i, BYTE]
+            byte = trie[i, BYTE]
             low, high = stack[level - 1, 0], stack[level - 1, 1]
             last = high
             while low < high:  # the first whose byte is at least the node's
                 middle = (low + high) >> 1
-                if text_bytes[texts[middle, 0] + place] < wanted:
+                if text_bytes[texts[middle, 0] + place] < byte:
                     low = middle + 1
                 else:
                     high = middle
             high = low
-            while high < last and text_bytes[texts[high, 0] + place] == wanted:
+            while high < last and text_bytes[texts[high, 0] + place] == byte:
                 step = 1  # of those with this byte, the last: by growing strides
-                while high + step < last and text_bytes[texts[high + step, 0] + place] == wanted:
+                while high + step < last and text_bytes[texts[high + step, 0] + place] == byte:
                     high += step
                     step *= 2
                 high += 1
+            stack[level - 1, 0] = high  # what comes beside this node has higher bytes
             if low == high:
                 i = trie[i, SKIP]
                 continue
@@ -290,111 +399,10 @@ def explore(
             while low < high and texts[low, 1] - texts[low, 0] == place + 1:  # those that end here
                 if not leaf or tail == EXIT or tail <= EXIT_BEHIND:
                     if count >= room:
-                        return left, open_questions, special, seen, True
+                        return left, open_questions, special, new, seen, True
                     work[count, 0], work[count, 1], work[count, 2] = i, texts[low, 2], tail
                     count += 1
                 low += 1
             stack[level, 0], stack[level, 1] = low, high
             i = i + 1 if low < high else trie[i, SKIP]
-    return left, open_questions, special, seen, False
-
-
-@njit(cache=True, nogil=True)
-def follow(
-    shared: Any,
-    rows: Any,
-    states: Any,
-    branches: Any,
-    texts: Any,
-    text_bytes: Any,
-    token: bytes,
-    start: int,
-    beside_captures: bool,
-    now: Any,
-    then: Any,
-) -> int:
-    """Follow the bytes of one token from a state; `now` gets what the states behind it are made of.
-
-    Shapes as for `explore`; now, then (w, 5): state and tail, or UNKNOWN, a tail, a range
-    of texts and how many bytes of them were read. Captures of the first state are left out if
-    `beside_captures`. Returns how many parts there are, -1 if
-    a state on the way is not known or has captures, or if there is no room.
-    """
-    first_own = shared.shape[0]
-    parts = 1
-    spared = beside_captures
-    now[0, 0], now[0, 1], now[0, 2], now[0, 3], now[0, 4] = start, NOTHING, 0, 0, 0
-    for byte in token:
-        made = 0
-        at = 0
-        while at < parts:
-            state, tail, low, high, place = (
-                now[at, 0],
-                now[at, 1],
-                now[at, 2],
-                now[at, 3],
-                now[at, 4],
-            )
-            at += 1
-            if state != UNKNOWN:
-                row = states[state, ROW]
-                if row < 0 and states[state, FIRST_BRANCH] < 0:
-                    return -1
-                if states[state, CAPTURES] == 1 and not (spared and state == start):
-                    return -1
-                more = states[state, ACCEPTS] == 1 and tail != NOTHING
-                if row < 0:
-                    more_parts = states[state, LAST_BRANCH] - states[state, FIRST_BRANCH]
-                else:
-                    more_parts = 0
-                if parts + more_parts + 1 >= now.shape[0] or made + 2 >= then.shape[0]:
-                    return -1
-                if more:
-                    now[parts, 0], now[parts, 1] = tail, NOTHING
-                    parts += 1
-                if row >= 0:
-                    own = row - first_own
-                    after = shared[row, byte] if own < 0 else rows[own, byte]
-                    if after >= 0:
-                        then[made, 0], then[made, 1] = after, tail
-                        made += 1
-                    continue
-                for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
-                    behind = tail if branches[b, 1] == SAME else branches[b, 1]
-                    if branches[b, 1] != SAME and tail != NOTHING:
-                        return -1
-                    now[parts, 0], now[parts, 1] = branches[b, 0], behind
-                    parts += 1
-                low, high = states[state, FIRST_TEXT], states[state, LAST_TEXT]
-                place = 0
-            last = high
-            while low < high:
-                middle = (low + high) >> 1
-                if text_bytes[texts[middle, 0] + place] < byte:
-                    low = middle + 1
-                else:
-                    high = middle
-            high = last
-            first = low
-            while first < high:
-                middle = (first + high) >> 1
-                if text_bytes[texts[middle, 0] + place] <= byte:
-                    first = middle + 1
-                else:
-                    high = middle
-            while low < high and texts[low, 1] - texts[low, 0] == place + 1:
-                if made >= then.shape[0]:
-                    return -1
-                then[made, 0], then[made, 1] = texts[low, 2], tail
-                low += 1
-                made += 1
-            if low < high:
-                if made >= then.shape[0]:
-                    return -1
-                then[made, 0], then[made, 1], then[made, 2] = UNKNOWN, tail, low
-                then[made, 3], then[made, 4] = high, place + 1
-                made += 1
-        now[:made] = then[:made]
-        parts = made
-        spared = False
-    return parts
+    return left, open_questions, special, new, seen, False

@@ -14,7 +14,8 @@ import numpy as np
 from .bitmask import pack, set_tokens
 from .capture_masks import forbid_below
 from .counted import count
-from .kernels import STATE_COLUMNS, UNKNOWN, explore, follow
+from .following import follow
+from .kernels import STATE_COLUMNS, UNKNOWN, explore
 from .loops import LOOP_COLUMNS
 from .patches import write_words
 from .trie import VocabularyTrie
@@ -30,13 +31,15 @@ def load_kernels() -> None:
     branches, texts = np.empty((1, 5), np.int32), np.empty((1, 3), np.int32)
     text_bytes, loops = np.empty(1, np.uint8), np.empty((1, LOOP_COLUMNS), np.uint64)
     work, asked = np.zeros((2, 4, 3), np.int32)
-    vocabulary = trie.nodes, trie.height, trie.contents, trie.token_ids, 1
+    vocabulary = trie.nodes, trie.first_nodes, trie.height, trie.contents, trie.token_ids, 1
+    starts = np.zeros(1, np.uint64)
     language = rows, rows, states, branches, texts, text_bytes
+    more = rows, rows, states, starts, branches, texts, text_bytes
     met, stack, exits = np.zeros((8, 4), np.int32), np.empty((3, 2), np.int32), none.copy()
-    explore(*vocabulary, *language, loops, work, 1, met, 1, 0, stack, mask, none, exits, asked)
+    explore(*vocabulary, *more, loops, work, 1, met, 1, 0, stack, mask, none, exits, asked, exits)
     follow(*language, b"a", 0, False, np.zeros((4, 5), np.int32), np.zeros((4, 5), np.int32))
-    starts, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
-    count(trie.nodes, rows, rows, states, 0, 0, starts, stack, counts, whole, exits, exits)
+    begins, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
+    count(trie.nodes, rows, rows, states, 0, 0, begins, stack, counts, whole, exits, exits)
     forbid_below(trie.nodes, trie.token_ids, none, b"", np.empty(0, np.int64), mask)
     write_words(mask, none, none)
     for allowed in (False, True):

@@ -25,6 +25,7 @@ FEWEST = 32  # bytes that lead back, below which a walk is short anyway
 WORD = (1 << 64) - 1
 # Bits of the third word: a byte above ASCII is below, or what makes no characters.
 ABOVE_ASCII, CHARACTERS = 1, 2
+BELOW = 3  # the column of contents that has the bytes directly below a node
 LOOP_COLUMNS = 4
 ALWAYS = 1 << 40  # in the fourth: how many bytes below a node it holds for
 # A state of UTF-8, and what it takes: (first byte, last byte, state behind).
@@ -69,14 +70,16 @@ def spell(byte: Any, parent: Any, behind: Any, contents: Any) -> None:
     """Note what is below each node of a trie.
 
     Shapes: byte, parent (n,), those of a trie in depth-first order; behind (8, 256), above;
-    contents (n, 3) uint64, all zeros: the ASCII bytes below as 128 bits, then bit 0 for any other
-    byte, bit 1 + s for a path that does not go on from state s of UTF-8. Cost: 8 steps a node.
+    contents (n + 1, 4) uint64, all zeros: the ASCII bytes below as 128 bits, then bit 0 for any
+    other byte, bit 1 + s for a path that does not go on from state s of UTF-8; at last bit
+    `byte & 63` for each byte directly below. Cost: 8 steps a node.
     """
     one = np.uint64(1)
     for node in range(byte.shape[0] - 1, 0, -1):
         value, above = byte[node], parent[node]
         contents[above, 0] |= contents[node, 0]
         contents[above, 1] |= contents[node, 1]
+        contents[above, BELOW] |= one << np.uint64(value & 63)
         below = contents[node, 2]
         broken = below & one
         if value < 64:
@@ -93,8 +96,8 @@ def spell(byte: Any, parent: Any, behind: Any, contents: Any) -> None:
 
 
 def contents_of(byte: npt.NDArray[np.uint8], parent: npt.NDArray[np.int32]) -> Words:
-    """Return what is below each node of a trie, as `spell` notes it: (n, 3)."""
-    contents = np.zeros((len(byte), 3), np.uint64)
+    """Return what is below each node of a trie, as `spell` notes it: (n + 1, 4)."""
+    contents = np.zeros((len(byte) + 1, 4), np.uint64)
     spell(byte, parent, BEHIND, contents)
     return contents
 
@@ -114,6 +117,22 @@ def loop_of(state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bo
     characters = _any_character(state, row, accepts)
     missing = ASCII & ~ascii_bytes
     return [missing & WORD, missing >> 64, CHARACTERS if characters else ABOVE_ASCII, ALWAYS]
+
+
+def chain_of(state: int, row: Callable[[int], Pairs]) -> list[int] | None:
+    """Return what `loop_of` does of a state that counts single bytes; None if nothing is counted.
+
+    By the same bytes it leads to the next state, and so on: as many of them as the last number
+    says may follow in a row, whatever may follow behind each.
+    """
+    pairs = row(state)
+    if len(pairs) != 1 or pairs[0][0] & ~ASCII:
+        return None
+    (counted, after), reach = pairs[0], 1
+    while [mask for mask, _ in row(after)] == [counted]:
+        ((_, after),), reach = row(after), reach + 1
+    missing = ASCII & ~counted
+    return [missing & WORD, missing >> 64, ABOVE_ASCII, reach]
 
 
 def _any_character(state: int, row: Callable[[int], Pairs], accepts: Callable[[int], bool]) -> bool:

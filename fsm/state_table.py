@@ -30,8 +30,9 @@ from .kernels import (
     SAME,
     STATE_COLUMNS,
     UNKNOWN,
+    row_starts,
 )
-from .loops import LOOP_COLUMNS, loop_of, may_loop
+from .loops import LOOP_COLUMNS, chain_of, loop_of, may_loop
 
 FIRST_ROOM = 64
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
@@ -51,6 +52,7 @@ class StateTable:
         self.rows = np.empty((FIRST_ROOM, 256), np.int32)
         self.states = known.states_with_room.copy()
         self._cells = self.states.reshape(-1).data
+        self.starts = known.starts_with_room.copy()  # noted by the kernel
         self.branches = Growing(
             "i", 5
         )  # head, tail, whether it is wide, the head nearby, its reach
@@ -201,6 +203,9 @@ class StateTable:
             larger = np.full((max(size, 2 * len(self.states)), STATE_COLUMNS), UNKNOWN, np.int32)
             larger[: len(self.states)] = self.states
             self.states, self._cells = larger, larger.reshape(-1).data
+            starts = np.zeros(len(larger), np.uint64)
+            starts[: len(self.starts)] = self.starts
+            self.starts = starts
         for state, accepts in enumerate(self.automaton.accepting(self._judged), self._judged):
             self._cells[state * STATE_COLUMNS + ACCEPTS] = accepts
         self._judged = size
@@ -219,7 +224,7 @@ class StateTable:
     def held_bytes(self) -> int:
         """Return the size of the arrays."""
         grown = (self.branches, self.texts, self.text_bytes, self.loops)
-        arrays = (self.rows, self.states, *(each.array for each in grown))
+        arrays = (self.rows, self.states, self.starts, *(each.array for each in grown))
         return sum(array.nbytes for array in arrays)
 
 
@@ -264,6 +269,7 @@ class SharedRows:
 
     rows: npt.NDArray[np.int32]
     states_with_room: npt.NDArray[np.int32]
+    starts_with_room: npt.NDArray[np.uint64]
     loops: array[int]
     wide: tuple[bool, ...]
 
@@ -283,11 +289,18 @@ def _shared_states(shared: SharedStates) -> SharedRows:
         for state, pairs in enumerate(shared.rows):
             _write(rows[state], pairs)
             states[state, ROW], states[state, ACCEPTS] = state, shared.accepts(state)
-            if may_loop(state, pairs):
+            if any(after == state for _, after in pairs):
+                loop = loop_of(state, shared.rows.__getitem__, shared.accepts)
+            else:
+                loop = chain_of(state, shared.rows.__getitem__) or []
+            if loop:
                 states[state, LOOP] = len(loops) // LOOP_COLUMNS
-                loops.extend(loop_of(state, shared.rows.__getitem__, shared.accepts))
+                loops.extend(loop)
         wide = [sum(mask for mask, _ in pairs).bit_count() >= WIDE_BYTES for pairs in shared.rows]
-        found = _KNOWN[shared] = SharedRows(rows, states, loops, tuple(wide))
+        starts = np.zeros(len(states), np.uint64)
+        for state in range(count):
+            starts[state] = row_starts(rows[state])
+        found = _KNOWN[shared] = SharedRows(rows, states, starts, loops, tuple(wide))
     return found
 
 

@@ -63,8 +63,10 @@ class VocabularyTrie:
     """(tokens,) token ids by node, ascending inside a node: ids with equal bytes share one."""
     nodes: npt.NDArray[np.int32] = field(init=False)
     """(n + 1, 4) byte, depth, skip and token_start side by side: a step reads one cache line."""
+    first_nodes: npt.NDArray[np.int32] = field(init=False)
+    """(256,) the node below the root by each byte, -1 where there is none."""
     contents: npt.NDArray[np.uint64] = field(init=False)
-    """(n, 3) which bytes are below a node, and whether they make characters (`loops.spell`)."""
+    """(n + 1, 4) which bytes are below a node and make characters or not (`loops.spell`)."""
 
     def __post_init__(self) -> None:
         """Lay the columns that a walk reads next to each other, and look what is below nodes."""
@@ -72,6 +74,10 @@ class VocabularyTrie:
         nodes[:-1, 0], nodes[:-1, 1], nodes[:-1, 2] = self.byte, self.depth, self.skip
         nodes[:, 3] = self.token_start
         object.__setattr__(self, "nodes", nodes)
+        first_nodes = np.full(256, -1, np.int32)
+        below_root = np.flatnonzero(self.depth == 1)
+        first_nodes[self.byte[below_root]] = below_root
+        object.__setattr__(self, "first_nodes", first_nodes)
         object.__setattr__(self, "contents", contents_of(self.byte, self.parent))
 
     @classmethod

@@ -16,7 +16,8 @@ from ..constraint.parts import Branch, Counted
 from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
 from .counted import CountedTokens, count
-from .kernels import BIG, NOTHING, UNKNOWN, explore, follow
+from .following import follow
+from .kernels import BIG, NOTHING, UNKNOWN, explore
 from .state_table import StateTable
 from .vocabulary import Vocabulary
 
@@ -36,11 +37,13 @@ AT_ROOT = np.zeros(1, np.int32)
 class Walk:
     """A walk that may take several runs: its stamp, and how many items were done under it.
 
-    `special` has the (node, state, tail) items that ask for more than what their state is.
+    `special` has the (node, state, tail) items that ask for more than what their state is, `wanted`
+    the states that the others ask for.
     """
 
     stamp: int
     seen: int = 0
+    wanted: list[int] = field(default_factory=list)
     special: list[list[int]] = field(default_factory=list)
 
 
@@ -65,13 +68,14 @@ class Walker:
         self._work = np.empty((room, 3), np.int32)
         self._work[: len(items)] = items
         self._asked = np.empty((room, 3), np.int32)
+        self._wanted = np.empty(room, np.int32)
         self._exits = np.empty(room, np.int32)
         self._met = np.zeros((2 * room, 4), np.int32)
 
     @property
     def held_bytes(self) -> int:
         """Return the size of the buffers."""
-        buffers = (self._work, self._asked, self._exits, self._met)
+        buffers = (self._work, self._asked, self._wanted, self._exits, self._met)
         return sum(buffer.nbytes for buffer in buffers)
 
     def begin(self) -> Walk:
@@ -97,7 +101,7 @@ class Walker:
         asked, exits = self.run(items, under, mask)
         found = [exits]
         while len(asked):
-            for state in distinct(asked[:, 1]):
+            for state in under.wanted:
                 self.table.tell(state)
             self._work, self._asked = self._asked, self._work
             asked, exits = self._run(len(asked), under, mask, NO_ENDS)
@@ -113,8 +117,9 @@ class Walker:
         trie, table, before = self.trie, self.table, under.seen
         table.cover()
         while True:
-            left, asked, special, under.seen, too_small = explore(
+            left, asked, special, wanted, under.seen, too_small = explore(
                 trie.nodes,
+                trie.first_nodes,
                 trie.height,
                 trie.contents,
                 trie.token_ids,
@@ -122,6 +127,7 @@ class Walker:
                 table.shared,
                 table.rows,
                 table.states,
+                table.starts,
                 table.branches.array,
                 table.texts.array,
                 table.text_bytes.array,
@@ -136,11 +142,13 @@ class Walker:
                 ends,
                 self._exits,
                 self._asked,
+                self._wanted,
             )
             if not too_small:
                 self.automaton.terms.spend((under.seen - before) // ITEMS_A_STEP)
                 if special:
                     under.special += self._asked[-special:].tolist()
+                under.wanted = distinct(self._wanted[:wanted]) if wanted else []
                 return self._asked[:asked], self._exits[:left].copy() if left else NO_NODES
             room = GROWTH * len(self._work)
             if room > MOST_ROOM:

@@ -125,9 +125,10 @@ def test_what_is_below_a_node() -> None:
     for node in [0, *rng.sample(range(1, trie.node_count), 300)]:
         below = [t[len(paths[node]) :] for t in tokens if t.startswith(paths[node])]
         met = {byte for rest in below for byte in rest}
-        low, high, rest = trie.contents[node].tolist()
+        low, high, rest, children = trie.contents[node].tolist()
         assert {b for b in range(128) if (low | high << 64) >> b & 1} == {b for b in met if b < 128}
         assert rest & 1 == any(byte >= 128 for byte in met)
+        assert children == sum(1 << value for value in {rest[0] & 63 for rest in below if rest})
         broken = [not all(spelled(state, rest) for rest in below) for state in range(len(BEHIND))]
         assert [bool(rest >> 1 + state & 1) for state in range(len(BEHIND))] == broken, paths[node]
 
