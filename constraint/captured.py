@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .parts import Branch
+from .terms import captures
 from .terms.terms import Terms
 
 
@@ -35,6 +36,10 @@ class Captured:
         _, _, owner, key, before = self.terms.nodes[capture]
         rest = self.terms.captured(head, owner, key, before + text)
         return self._number(self.terms.concat(rest, tail))
+
+    def end(self, branch: Branch, text: bytes) -> int:
+        """Return how many bytes of a text a capture reads at most."""
+        return captures.end_of(self.terms, branch.capture[0], text)
 
     def alone(self, branch: Branch) -> int:
         """Return the state of a capture and what follows it, without the other branches."""

@@ -9,7 +9,7 @@ from .terms.arena import MARKED, Kind
 from .terms.recipes import taken_over
 from .terms.terms import Terms
 
-MOST_STATES = 200  # of a common lexeme that is shared
+MOST_STATES = 400  # of a common lexeme that is shared
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from .kernels import (
 from .loops import LOOP_COLUMNS, chain_of, loop_of, may_loop
 
 FIRST_ROOM = 64
+SHORT = 3  # a text that one token reads together with what is behind
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
 
 
@@ -109,6 +110,12 @@ class StateTable:
         self._note(state, (first, last, first_text, last_text, bool(captures)))
         for head in heads:
             self.know(head)
+        for branch in parts.branches:
+            if branch.tail is not None and self._cells[branch.head * STATE_COLUMNS + ACCEPTS]:
+                self.know(branch.tail)
+        if parts.texts is not None and len(parts.texts.texts) == 1:
+            if len(parts.texts.texts[0]) <= SHORT:
+                self.know(parts.texts.tails[0])
 
     def is_known(self, state: int) -> bool:
         """Return whether a state was taken apart or has a row."""

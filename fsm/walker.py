@@ -180,24 +180,46 @@ class Walker:
         parts = self._parts[:count].tolist()
         if captures is not None:
             return self._in_capture(captures, token, parts)
-        if count == 1 and parts[0][1] == NOTHING:
-            state, _, low, high, place = parts[0]
-            return table.within_texts(low, high, place) if state == UNKNOWN else state
-        return self._joined(parts)
+        return self._alone(parts)
 
     def _in_capture(
         self, captures: tuple[Branch, ...], token: bytes, parts: list[list[int]]
     ) -> int | None:
-        """Return the state in one capture, and beside it in some texts; None for others."""
+        """Return the state in or behind one capture, and beside it in some texts; None for others."""
         if len(captures) > 1:
             return None
         head = self.follow(captures[0].head, token)
-        if head is None or head == DEAD or self.automaton.is_accepting(head):
+        if head is None:
             return None
-        state = self.automaton.captured.inside(captures[0], token, self.automaton.behind(head))
-        if not parts:
-            return state
-        return self._beside_texts(state, parts) if len(parts) == 1 else None
+        if head != DEAD and not self.automaton.is_accepting(head):
+            after = self.automaton.behind(head)
+            state = self.automaton.captured.inside(captures[0], token, after)
+            if not parts:
+                return state
+            return self._beside_texts(state, parts) if len(parts) == 1 else None
+        state = self._behind_capture(captures[0], token)
+        return state if not parts else self._alone(parts) if state == DEAD else None
+
+    def _behind_capture(self, capture: Branch, token: bytes) -> int | None:
+        """Return the state behind a capture that ends inside a token, `DEAD` if its text is taken.
+
+        Taken is the name of a part beside it, as a rule.
+        """
+        end = self.automaton.captured.end(capture, token)
+        closed = self.follow(capture.head, token[:end])
+        if closed is None:
+            return None
+        if closed == DEAD or not self.automaton.is_accepting(closed):
+            return DEAD
+        state = self.automaton.captured.after(capture, token[:end])
+        return state if state == DEAD else self.follow(state, token[end:])
+
+    def _alone(self, parts: list[list[int]]) -> int:
+        """Return the state of some parts, each a state or the rests of texts, and what follows."""
+        if len(parts) == 1 and parts[0][1] == NOTHING:
+            state, _, low, high, place = parts[0]
+            return self.table.within_texts(low, high, place) if state == UNKNOWN else state
+        return self._joined(parts)
 
     def _beside_texts(self, state: int, parts: list[list[int]]) -> int | None:
         """Return a state and the rests of texts beside it, without their terms; None for others."""
@@ -207,7 +229,7 @@ class Walker:
         return self.table.within_texts(low, high, place, state)
 
     def _joined(self, parts: list[list[int]]) -> int:
-        """Return the state of some parts, each a state or the rests of texts, and what follows."""
+        """Return the state of several parts, or of one and what follows it."""
         parts = sorted(parts, key=lambda part: part[0] == UNKNOWN)
         if len(parts) == 2 and parts[0][0] != UNKNOWN and parts[0][1] == NOTHING:
             state = self._beside_texts(parts[0][0], parts[1:])

@@ -121,8 +121,7 @@ class JsonLanguage:
         found = self._expanded.get(key)
         if found is None:
             if isinstance(key, Member):
-                rest = self._later(key.after)
-                found = self.terms.concat(self.text.colon, self.node(key.node), rest)
+                found = self.terms.concat(self._named(key.node), self._later(key.after))
             elif isinstance(key, Written):
                 found = self._rest_of_object(key)
             elif isinstance(key, Offered):
@@ -151,6 +150,14 @@ class JsonLanguage:
             rest = self._arrays[key.shape].length(key)
             return 1 + rest - (self.productive.comma_length if rest and not key.position else 0)
         return self.productive.length(key)
+
+    def _named(self, node: int) -> int:
+        """Return the values of a node with the colon before them, one lexeme if there is one."""
+        shapes = self.graph.shapes(node)
+        joined = None
+        if not (shapes.arrays or shapes.objects):
+            joined = self.text.after_colon.get(self.expand(node))
+        return self.terms.concat(self.text.colon, self.node(node)) if joined is None else joined
 
     def _value(self, node: int) -> int:
         shapes: Shapes = self.graph.shapes(node)

@@ -73,7 +73,11 @@ def _common(style: TextStyle) -> Prelude:
     values = []
     if not numbers.any_spelling:  # those have references, whose owner works in one arena
         values = [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
-    for term in (*signs, *strings, *values):
+    null, truths = terms.literal(b"null"), map(terms.literal, (b"true", b"false"))
+    many = [strings[0], *values]  # those that members have most
+    text.join_colon([*many, *(terms.union([null, v]) for v in many), terms.union(truths), null])
+    members = list(text.after_colon.values())
+    for term in (*signs, *strings, *values, *members):
         shortest.length(term)
     spelled = lexemes_in(terms, strings)
     for term in strings:  # also the bytes before a lexeme
@@ -82,7 +86,7 @@ def _common(style: TextStyle) -> Prelude:
         fingerprint(terms, term)
     assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
     arena = terms.fork(math.inf)
-    states = dict.fromkeys((*spelled, *lexemes_in(arena, values), *lexemes_in(arena, signs)))
+    states = dict.fromkeys((*spelled, *lexemes_in(arena, values), *lexemes_in(arena, [*signs, *members])))
     shared = SharedStates.of(style, arena, len(terms), tuple(states))
     universe = Universe.of(text.any_body, NodeTable.TRUE)
     return Prelude(terms, text, plain, numbers, shortest, shared, universe)

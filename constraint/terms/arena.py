@@ -311,15 +311,18 @@ class TermArena:
             (Kind.COMPLEMENT, inner), nullable=not self._nullable[inner], certain=False
         )
 
-    def lexeme(self, inner: int) -> int:
-        """Return `inner` as one atomic token of the text, kept apart from what follows it."""
+    def lexeme(self, inner: int, *, counted: bool = True) -> int:
+        """Return `inner` as one atomic token of the text, kept apart from what follows it.
+
+        `counted=False` promises that states with its counters need not be folded to few.
+        """
         if inner in (self.EMPTY, self.EPSILON):
             return inner
         return self._intern(
             (Kind.LEXEME, inner),
             nullable=self._nullable[inner],
             certain=self._certain[inner],
-            counts=self._counts[inner],
+            counts=counted and self._counts[inner],
         )
 
     def reference(

@@ -56,7 +56,7 @@ class Counters:
         if nodes[counter][0] != Kind.REPEAT:
             return None
         _, inner, low, high = nodes[counter]
-        if (low, high) == (0, None) or terms.nullable(inner):
+        if (low, high) == (0, None) or terms.nullable(inner) or inner in terms.uncounted:
             return None
         if terms.nullable(rest) and (lexeme or rest != terms.EPSILON):
             return None

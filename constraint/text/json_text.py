@@ -16,6 +16,7 @@ from functools import cached_property
 
 from ..regex.char_sets import CharSet, contains, intersect, normal
 from ..regex.utf8 import Utf8Alphabet
+from ..terms.arena import Kind
 from ..terms.forks import twin
 from ..terms.terms import Terms
 from .style import TextStyle
@@ -164,7 +165,28 @@ class JsonText:
         self.open_array, self.open_object = (sign(nothing, c, blanks) for c in (b"[", b"{"))
         self.close_array, self.close_object = (sign(blanks, c, nothing) for c in (b"]", b"}"))
         self.quote = terms.literal(b'"')
+        self.after_colon: dict[int, int] = {}
+        """A colon and a value as one lexeme, by the value."""
         self._names: dict[str, int] = {}
+
+    def join_colon(self, values: Iterable[int]) -> None:
+        """Make one lexeme of a colon with its blanks and each of some values.
+
+        What many members are is then known by its rows, from the name to the end of the value.
+        """
+        terms = self.terms
+        if terms.nodes[self.colon][0] == Kind.LEXEME:
+            colon = self._opened(self.colon)
+            for value in values:
+                joined = terms.concat(colon, self._opened(value))
+                self.after_colon[value] = terms.lexeme(joined, counted=False)
+
+    def _opened(self, term: int) -> int:
+        """Return a row of texts and lexemes without the marks around the lexemes."""
+        node = self.terms.nodes[term]
+        if node[0] == Kind.CONCAT:
+            return self.terms.concat(self._opened(node[1]), self._opened(node[2]))
+        return int(node[1]) if node[0] == Kind.LEXEME else term
 
     def fork(self, terms: Terms) -> JsonText:
         """Return the same for a fork of the arena."""
