@@ -10,6 +10,7 @@ shared work once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from .captured import Captured
 from .choices import Choices
@@ -56,6 +57,8 @@ class Automaton:
         self.captured = Captured(self.terms, self._state)
         self._unread: dict[int, tuple[Callable[[], Texts], int]] = {}
         self._unmade: dict[int, Callable[[], int]] = {}
+        self._pairs: dict[tuple[int, int], int] = {}
+        self._accepting: set[int] = set()
         self._machines = MachineStates(self.terms, self._state, self._unmade_state)
         self.finished = self._state(self.terms.EPSILON)
         self.start = self._state(grammar.start)
@@ -184,6 +187,19 @@ class Automaton:
         """Return the term of a text, a state, and then what another stands for."""
         return self.terms.concat(self.terms.literal(text), self.behind(state, tail))
 
+    def pair(self, head: int, tail: int) -> int:
+        """Return the state of a lexeme and then what another state stands for."""
+        if head >= self._first_own or tail < 0 or self.counts(tail):
+            return self.any_of([self.behind(head, tail)])
+        state = self._pairs.get((head, tail))
+        if state is None:
+            state = self._unmade_state(partial(self.behind, head, tail))
+            self._pairs[head, tail] = state
+            self._alternatives[state] = Alternatives((Branch(head, tail),), None, None)
+            if self.is_accepting(head) and self.is_accepting(tail):
+                self._accepting.add(state)
+        return state
+
     def any_of(self, terms: list[int]) -> int:
         """Return the state of any of some terms."""
         return self._state(terms[0] if len(terms) == 1 else self.terms.union(terms))
@@ -251,6 +267,8 @@ class Automaton:
         if state < self._first_own:
             return self.shared.accepts(state)
         if self.terms_of[state] == UNMADE:
+            if state in self._accepting:
+                return True
             bounded = self._counts.get(state)
             return bounded is not None and self._counters.nullable(bounded[0], bounded[1])
         return self.terms.nullable(self._term(state))

@@ -177,6 +177,8 @@ class Walker:
         count = follow(*arrays, token, state, bool(captures), self._parts, self._later_parts)
         if count < 0:
             return None
+        if not count and not captures:
+            return DEAD
         parts = self._parts[:count].tolist()
         if captures is not None:
             return self._in_capture(captures, token, parts)
@@ -216,9 +218,12 @@ class Walker:
 
     def _alone(self, parts: list[list[int]]) -> int:
         """Return the state of some parts, each a state or the rests of texts, and what follows."""
-        if len(parts) == 1 and parts[0][1] == NOTHING:
-            state, _, low, high, place = parts[0]
-            return self.table.within_texts(low, high, place) if state == UNKNOWN else state
+        if len(parts) == 1:
+            state, tail, low, high, place = parts[0]
+            if tail != NOTHING and state != UNKNOWN:
+                return self.automaton.pair(state, tail)
+            if tail == NOTHING:
+                return self.table.within_texts(low, high, place) if state == UNKNOWN else state
         return self._joined(parts)
 
     def _beside_texts(self, state: int, parts: list[list[int]]) -> int | None:
