@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .captured import Captured
-from .choices import Choices
+from .entries import EntryStates
 from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
@@ -23,7 +23,7 @@ from .terms.arena import Kind
 from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
 from .terms.folding import Folds
-from .terms.owners import Choice
+from .terms.owners import Entries
 from .terms.repeats import repeated
 
 DEAD = -1
@@ -49,24 +49,25 @@ class Automaton:
         self._folded: dict[tuple[int, int], int] = {}
         self._folds = Folds(self.terms)
         self._counters = Counters(self.terms)
-        self._choices = Choices(self.terms)
-        self._splits = Splits(self.terms, self._state, self._behind_choice)
+        self._entries = EntryStates(self)
+        self._splits = Splits(self.terms, self.number, self._behind_texts)
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
         self._bases: dict[Counter, int] = {}
-        self.captured = Captured(self.terms, self._state)
+        self.captured = Captured(self.terms, self.number)
         self._unread: dict[int, tuple[Callable[[], Texts], int]] = {}
         self._unmade: dict[int, Callable[[], int]] = {}
         self._pairs: dict[tuple[int, int], int] = {}
         self._accepting: set[int] = set()
-        self._machines = MachineStates(self.terms, self._state, self._unmade_state)
-        self.finished = self._state(self.terms.EPSILON)
-        self.start = self._state(grammar.start)
+        self._machines = MachineStates(self.terms, self.number, self.unmade)
+        self.finished = self.number(self.terms.EPSILON)
+        self.start = self.number(grammar.start)
 
     def __len__(self) -> int:
         return len(self.terms_of)
 
-    def _state(self, term: int) -> int:
+    def number(self, term: int) -> int:
+        """Return the state of a term."""
         state = self._states.get(term)
         if state is None:
             state = self._states[term] = len(self.terms_of)
@@ -88,10 +89,10 @@ class Automaton:
         if bounded is not None:
             return self._counters.term(*bounded)
         unmade = self._unmade.get(state)
-        return self._choices.term(state) if unmade is None else unmade()
+        return self._entries.term(state) if unmade is None else unmade()
 
-    def _behind_choice(self, choice: Choice, tail: int) -> int:
-        first, new = self._choices.first(choice, tail, len(self.terms_of))
+    def _behind_texts(self, entries: Entries, tail: int) -> int:
+        first, new = self._entries.first(entries, tail, len(self.terms_of))
         self.terms_of += [UNMADE] * new
         return first
 
@@ -110,7 +111,7 @@ class Automaton:
             parts = [] if beside == NO_STATE else [self._term(beside)]
             return self.terms.union([*parts, self._any_text(texts())])
 
-        state = self._unmade_state(term)
+        state = self.unmade(term)
         self._unread[state] = texts, beside
         return state
 
@@ -121,7 +122,7 @@ class Automaton:
         found = self.alternatives(state)
         return found.texts is None and found.rest != state
 
-    def _unmade_state(self, term: Callable[[], int]) -> int:
+    def unmade(self, term: Callable[[], int]) -> int:
         """Return a new state that begins with no counter, and whose term is yet to be made."""
         state = len(self.terms_of)
         self.terms_of.append(UNMADE)
@@ -138,11 +139,13 @@ class Automaton:
             return self.terms.counts(term)
         if state in self._unmade:
             return False
-        return self._counts.get(state) is not None or self._choices.counts(state)
+        return self._counts.get(state) is not None or self._entries.counts(state)
 
     def bounded(self, state: int) -> Bounded | None:
         """Return the counter that a state begins with, and its bounds; None without one."""
         if state not in self._counts:
+            if not self.counts(state):
+                return None
             found = self._counts[state] = self._counters.of(self._term(state))
             if found is not None:
                 self._counting.setdefault(found, state)
@@ -151,7 +154,7 @@ class Automaton:
     def with_bounds(self, bounded: Bounded) -> int:
         """Return the state of a counter with some bounds, without its term if it is new."""
         if bounded[1:] == (0, None):
-            return self._state(self._counters.term(*bounded))
+            return self.number(self._counters.term(*bounded))
         state = self._counting.get(bounded)
         if state is None:
             state = self._counting[bounded] = len(self.terms_of)
@@ -165,7 +168,7 @@ class Automaton:
             return list(self.shared.rows[state])
         term = UNMADE if state in self._machines else self._term(state)
         found = self._machines.row(state, term)
-        return [(m, self._state(t)) for m, t in self.terms.row(term)] if found is None else found
+        return [(m, self.number(t)) for m, t in self.terms.row(term)] if found is None else found
 
     def step(self, state: int, byte: int) -> int:
         """Return the successor by one byte, `DEAD` if there is none."""
@@ -193,7 +196,7 @@ class Automaton:
             return self.any_of([self.behind(head, tail)])
         state = self._pairs.get((head, tail))
         if state is None:
-            state = self._unmade_state(partial(self.behind, head, tail))
+            state = self.unmade(partial(self.behind, head, tail))
             self._pairs[head, tail] = state
             self._alternatives[state] = Alternatives((Branch(head, tail),), None, None)
             if self.is_accepting(head) and self.is_accepting(tail):
@@ -202,7 +205,7 @@ class Automaton:
 
     def any_of(self, terms: list[int]) -> int:
         """Return the state of any of some terms."""
-        return self._state(terms[0] if len(terms) == 1 else self.terms.union(terms))
+        return self.number(terms[0] if len(terms) == 1 else self.terms.union(terms))
 
     def starts(self, state: int) -> int:
         """Return the bytes with which a lexeme begins, as 256 bits; of a counter: its parts."""
@@ -291,9 +294,13 @@ class Automaton:
             elif state in self._machines:
                 found = Alternatives((), None, state)
             else:
-                found = self._splits.of(self._term(state))
+                found = self._entries.alternatives(state) or self.split(self._term(state))
             self._alternatives[state] = found
         return found
+
+    def split(self, term: int) -> Alternatives:
+        """Take a term apart: unions, and the heads of concatenations, until lexemes show."""
+        return self._splits.of(term)
 
     def plain(self, state: int) -> int | None:
         """Return the state of what begins with neither a lexeme nor a capture, None for nothing."""
@@ -304,7 +311,7 @@ class Automaton:
         if found.texts is not None:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
             parts += [self.behind_text(text, tail) for text, tail in pairs]
-        return self._state(self.terms.union(parts)) if parts else None
+        return self.number(self.terms.union(parts)) if parts else None
 
     def inside(self, state: int) -> Alternatives:
         """Take a lexeme apart into the texts that it begins with and the rest.
@@ -343,7 +350,7 @@ class Automaton:
         term = self._term(state)
         found = self._folded.get((term, horizon))
         if found is None:
-            found = self._state(self._folds.of(term, horizon))
+            found = self.number(self._folds.of(term, horizon))
             self._folded[term, horizon] = found
         return found
 
@@ -371,14 +378,14 @@ class Automaton:
         found = repeated(self.terms, self._term(state))
         if found is None:
             return None
-        return self._state(self.terms.repeat(found[0], 0, None)), found[1]
+        return self.number(self.terms.repeat(found[0], 0, None)), found[1]
 
     def is_lexeme(self, state: int) -> bool:
         """Return whether a state is the rest of a lexeme and nothing else."""
         bounded = self._counts.get(state)
         if bounded is not None:
             return bounded[0].lexeme and bounded[0].tail == self.terms.EPSILON
-        if state in self._unmade:
+        if self.terms_of[state] == UNMADE and state >= self._first_own:
             return state in self._machines
         return bool(self.terms.nodes[self._term(state)][0] == Kind.LEXEME)
 
@@ -405,7 +412,7 @@ class Automaton:
         if base is None:
             terms = self.terms
             inner = terms.concat(terms.repeat(counter.inner, 0, None), counter.rest)
-            base = self._bases[counter] = self._state(terms.lexeme(inner))
+            base = self._bases[counter] = self.number(terms.lexeme(inner))
         return base
 
     def fingerprint(self, state: int) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .parts import Alternatives, Branch, Texts
 from .terms.arena import Kind
-from .terms.owners import Choice, ChoiceKey
+from .terms.owners import Entries, EntriesKey
 from .terms.terms import Terms
 
 _APART = (Kind.LEXEME, Kind.REFERENCE, Kind.CAPTURE)
@@ -17,14 +17,14 @@ _ROWS = (Kind.BYTES, Kind.REPEAT, Kind.INTERSECT, Kind.COMPLEMENT)
 class Splits:
     """Takes the terms of one arena apart; `number` gives the state of a term.
 
-    `numbers` gives the first of the states behind the texts of a choice with a tail.
+    `numbers` gives the first of the states behind the texts of entries with a tail.
     """
 
     def __init__(
         self,
         terms: Terms,
         number: Callable[[int], int],
-        numbers: Callable[[Choice, int], int],
+        numbers: Callable[[Entries, int], int],
     ) -> None:
         self.terms = terms
         self._number = number
@@ -68,11 +68,11 @@ class Splits:
                 else:
                     texts.append(self._text(nodes[head][1], after))
             elif kind == Kind.REFERENCE:
-                if isinstance(node[2], ChoiceKey):
-                    choice = node[1].choice(node[2])
-                    first = self._numbers(choice, tail)
-                    known += [(text, first + number) for text, number in choice.texts]
-                    open_parts.append((choice.other, tail))
+                if isinstance(node[2], EntriesKey):
+                    entries, passed = node[1].entries(node[2])
+                    first = self._numbers(entries, tail)
+                    known += [(text, first + entry) for text, entry in entries.texts(passed)]
+                    open_parts.append((entries.other(passed), tail))
                 else:
                     open_parts.append((node[1].expand(node[2]), tail))
             elif kind == Kind.REPEAT and self._begins_apart(node[1]):

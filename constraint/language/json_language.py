@@ -16,14 +16,13 @@ from typing import NamedTuple, TypeAlias
 
 from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
-from ..terms.owners import Choice
 from ..terms.shortest import INFINITE
 from ..text.json_text import JsonText
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
 from .free_names import FreeName, FreeNames
-from .member_table import Member, MemberTable, Offered
+from .member_table import Member, MemberEntries, MemberTable, Offered
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
@@ -57,9 +56,9 @@ class JsonLanguage:
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
-        self._names = FreeNames(self.text, self._objects, self._later)
+        self._names = FreeNames(self.text, self._objects, self.later)
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
-        self._tables: dict[int, MemberTable] = {}
+        self._entries: dict[int, MemberEntries] = {}
 
     @cached_property
     def _values(self) -> ValueText:
@@ -121,7 +120,10 @@ class JsonLanguage:
         found = self._expanded.get(key)
         if found is None:
             if isinstance(key, Member):
-                found = self.terms.concat(self._named(key.node), self._later(key.after))
+                found = self.named(key.node)
+                if found is None:
+                    found = self.terms.concat(self.text.colon, self.node(key.node))
+                found = self.terms.concat(found, self.later(key.after))
             elif isinstance(key, Written):
                 found = self._rest_of_object(key)
             elif isinstance(key, Offered):
@@ -151,13 +153,12 @@ class JsonLanguage:
             return 1 + rest - (self.productive.comma_length if rest and not key.position else 0)
         return self.productive.length(key)
 
-    def _named(self, node: int) -> int:
-        """Return the values of a node with the colon before them, one lexeme if there is one."""
+    def named(self, node: int) -> int | None:
+        """Return the values of a node with the colon before them if that is one lexeme."""
         shapes = self.graph.shapes(node)
-        joined = None
-        if not (shapes.arrays or shapes.objects):
-            joined = self.text.after_colon.get(self.expand(node))
-        return self.terms.concat(self.text.colon, self.node(node)) if joined is None else joined
+        if shapes.arrays or shapes.objects:
+            return None
+        return self.text.after_colon.get(self.expand(node))
 
     def _value(self, node: int) -> int:
         shapes: Shapes = self.graph.shapes(node)
@@ -185,7 +186,7 @@ class JsonLanguage:
         if shape.counts:
             plan = self.productive.plan(shape)
             self._arrays.append(plan)
-            start = self._later(plan.start(len(self._arrays) - 1))
+            start = self.later(plan.start(len(self._arrays) - 1))
             return terms.concat(opening, start)
         return terms.concat(opening, self._items(shape, self.productive.most_items(shape)))
 
@@ -194,7 +195,7 @@ class JsonLanguage:
         terms, plan = self.terms, self._arrays[at.shape]
         lead = self.text.comma if at.position else terms.EPSILON
         parts = [
-            terms.concat(lead, self.node(node), self._later(after))
+            terms.concat(lead, self.node(node), self.later(after))
             for node, after in plan.choices(at)
             if self._has_value(node) and plan.length(after) < INFINITE
         ]
@@ -230,11 +231,13 @@ class JsonLanguage:
         completion, number = self.productive.completion(shape), len(self._objects)
         self._objects.append(completion)
         if self.in_order and self._one_spelling and MemberTable.is_table(completion.layout):
-            self._tables[number] = MemberTable(completion.layout, self._has_value)
+            table = MemberTable(completion.layout, self._has_value)
+            self._entries[number] = MemberEntries(self, table, number)
         written = self.productive.begin(completion.layout, number)
-        return self.terms.concat(self.text.open_object, self._later(written))
+        return self.terms.concat(self.text.open_object, self.later(written))
 
-    def _later(self, key: Written | Offered | Items | Member) -> int:
+    def later(self, key: Written | Offered | Items | Member) -> int:
+        """Return the reference that stands for the term of a key."""
         return self.terms.reference(self, key, nullable=False, certain=True)
 
     def _rest_of_object(self, written: Written) -> int:
@@ -251,26 +254,22 @@ class JsonLanguage:
 
     def _next_members(self, written: Written) -> int:
         """Return the members that may come next, each with the rest of the object."""
-        table = self._tables.get(written.shape)
-        if table is None or not table.run(written.declared.bit_length()):
+        entries = self._entries.get(written.shape)
+        if entries is None or not entries.texts(written.declared.bit_length()):
             return self._offered(written)
-        return self._later(Offered(written))
+        return self.later(Offered(written))
 
     def _offered(self, written: Written) -> int:
         return self.terms.union((*self._members(written), *self._free_members(written)))
 
-    def choice(self, key: Offered) -> Choice:
-        """Return the members that may come next as a choice of names."""
+    def entries(self, key: Offered) -> tuple[MemberEntries, int]:
+        """Return the members that may come next as entries of a list, and how many are passed."""
         written = key.written
-        table = self._tables[written.shape]
+        return self._entries[written.shape], written.declared.bit_length()
 
-        def behind(index: int) -> int:
-            after = self._after(written, (2 << index) - 1, 0)
-            return self.expand(Member(table.layout.nodes[index], after))
-
-        other = self.terms.union(self._free_members(written))
-        texts = table.run(written.declared.bit_length())
-        return Choice(texts, other, (self, written.shape), len(table), behind)
+    def free_members(self, written: Written) -> int:
+        """Return the members whose names are not declared."""
+        return self.terms.union(self._free_members(written))
 
     def _members(self, written: Written) -> Iterator[int]:
         """Yield the declared members that may come next, each with the rest of the object."""
@@ -307,7 +306,7 @@ class JsonLanguage:
             rest = self._after(written, after, chosen)
             if self._has_value(node) and self._can_end(rest):
                 name = self.text.name(layout.names[index])
-                yield self.terms.concat(name, self._later(Member(node, rest)))
+                yield self.terms.concat(name, self.later(Member(node, rest)))
 
     def _after(self, written: Written, declared: int, carried: int) -> Written:
         """Return the memory after one more member."""

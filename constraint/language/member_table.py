@@ -9,10 +9,11 @@ share one row of states, one behind each name, whose terms are made when a text 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple, Protocol
 
-from ..terms.owners import ChoiceKey
+from ..terms.owners import EntriesKey
+from ..text.json_text import JsonText
 from .object_completion import Written
 from .object_layout import Layout
 
@@ -28,7 +29,7 @@ class _Offered(NamedTuple):
     written: Written
 
 
-class Offered(_Offered, ChoiceKey):
+class Offered(_Offered, EntriesKey):
     """The key of the members that may come next, each with the rest of the object."""
 
     __slots__ = ()
@@ -52,6 +53,10 @@ class MemberTable:
     def __len__(self) -> int:
         return len(self.layout.names)
 
+    def may_end(self, passed: int) -> bool:
+        """Return whether no member is left that is required."""
+        return not self.layout.required >> passed
+
     def run(self, passed: int) -> tuple[tuple[bytes, int], ...]:
         """Return the (text, member) pairs that may come next in ascending order of the texts.
 
@@ -61,3 +66,76 @@ class MemberTable:
         left = self.layout.required >> passed
         last = passed + (left & -left).bit_length() if left else len(self)
         return tuple([pair for pair in self._texts if passed <= pair[1] < last])
+
+
+class Language(Protocol):
+    """What gives terms to the parts of objects."""
+
+    text: JsonText
+
+    def named(self, node: int) -> int | None:
+        """Return the values of a node with the colon before them if that is one lexeme."""
+        ...
+
+    def expand(self, key: Any) -> int:
+        """Return the term of a key."""
+        ...
+
+    def later(self, key: Any) -> int:
+        """Return the reference that stands for the term of a key."""
+        ...
+
+    def free_members(self, written: Written) -> int:
+        """Return the term of the members whose names are not declared."""
+        ...
+
+
+class MemberEntries:
+    """The members of one object in the order of the schema as entries of a list."""
+
+    def __init__(self, language: Language, table: MemberTable, number: int) -> None:
+        self._language = language
+        self._table = table
+        self._number = number
+        self._free: int | None = None
+        self.group: Hashable = (language, number)
+        self.separator, self.end = language.text.comma, language.text.close_object
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def _written(self, passed: int) -> Written:
+        return Written(self._number, (1 << passed) - 1, first=False)
+
+    def texts(self, passed: int) -> tuple[tuple[bytes, int], ...]:
+        """Return the names in quotes that may come next, with the numbers of their members."""
+        return self._table.run(passed)
+
+    def other(self, passed: int) -> int:
+        """Return the members whose names are not declared; they come behind all others."""
+        if not self._table.may_end(passed):
+            return 0
+        if self._free is None:
+            self._free = self._language.free_members(self._written(len(self)))
+        return self._free
+
+    def may_end(self, passed: int) -> bool:
+        """Return whether the closing brace may follow."""
+        return self._table.may_end(passed)
+
+    def lexeme(self, entry: int) -> int | None:
+        """Return the colon and the value where they are one lexeme."""
+        return self._language.named(self._table.layout.nodes[entry])
+
+    def behind(self, entry: int) -> int:
+        """Return the colon, the value and the rest of the object."""
+        member = Member(self._table.layout.nodes[entry], self._written(entry + 1))
+        return self._language.expand(member)
+
+    def rest(self, passed: int) -> int:
+        """Return what may follow a member."""
+        return self._language.later(self._written(passed))
+
+    def next(self, passed: int) -> int:
+        """Return what may follow a comma."""
+        return self._language.later(Offered(self._written(passed)))

@@ -6,8 +6,8 @@ decides what follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Hashable
+from typing import Any, Protocol
 
 
 class Owner(Protocol):
@@ -22,31 +22,64 @@ class Owner(Protocol):
         ...
 
 
-class Choice(NamedTuple):
-    """What some references stand for: one of `texts` and what follows it, or any of `other`.
+class Entries(Protocol):
+    """Entries in an order, each a fixed text and what follows it, told without their terms.
 
-    `texts` are (text, number) pairs in ascending order; `behind(number)` is the term of what
-    follows. Numbers lie below `size`, and what they mean depends on `group` alone.
+    `len` of them is one more than their highest number. Terms are those of the owner's arena.
     """
 
-    texts: tuple[tuple[bytes, int], ...]
-    other: int
     group: Hashable
-    size: int
-    behind: Callable[[int], int]
+    """What the meaning of the numbers depends on."""
+    separator: int
+    end: int
+
+    def __len__(self) -> int:
+        """Return a bound of the numbers of entries."""
+        ...
+
+    def texts(self, passed: int) -> tuple[tuple[bytes, int], ...]:
+        """Return the (text, entry) pairs that may come next, in ascending order of the texts.
+
+        The first `passed` entries were written or left out.
+        """
+        ...
+
+    def other(self, passed: int) -> int:
+        """Return the term of entries with other texts that may come next, `EMPTY` for none."""
+        ...
+
+    def may_end(self, passed: int) -> bool:
+        """Return whether the end may follow behind an entry."""
+        ...
+
+    def lexeme(self, entry: int) -> int | None:
+        """Return the lexeme between the text of an entry and the rest, None if it is more."""
+        ...
+
+    def behind(self, entry: int) -> int:
+        """Return the term of what follows the text of an entry."""
+        ...
+
+    def rest(self, passed: int) -> int:
+        """Return the term of what follows an entry: a separator and more, or the end."""
+        ...
+
+    def next(self, passed: int) -> int:
+        """Return the term of what follows a separator."""
+        ...
 
 
-class ChoiceKey:
-    """What the keys of references have in common whose owner tells them as choices."""
+class EntriesKey:
+    """What the keys of references have in common whose owner tells them as entries."""
 
     __slots__ = ()
 
 
-class ChoiceOwner(Owner, Protocol):
-    """An owner of references that are choices of texts, of which few are ever looked at."""
+class EntriesOwner(Owner, Protocol):
+    """An owner of references that are entries of a list, of which few are ever looked at."""
 
-    def choice(self, key: Any) -> Choice:
-        """Return what a reference stands for, its key a `ChoiceKey`."""
+    def entries(self, key: Any) -> tuple[Entries, int]:
+        """Return the entries of a reference, its key an `EntriesKey`, and how many are passed."""
         ...
 
 
