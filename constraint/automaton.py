@@ -298,6 +298,10 @@ class Automaton:
             self._alternatives[state] = found
         return found
 
+    def is_cheap(self, state: int) -> bool:
+        """Return whether a state is taken apart with little work, so that it need not be asked for."""
+        return self._entries.is_between(state)
+
     def split(self, term: int) -> Alternatives:
         """Take a term apart: unions, and the heads of concatenations, until lexemes show."""
         return self._splits.of(term)

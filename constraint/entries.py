@@ -86,6 +86,10 @@ class EntryStates:
         """Return whether a counter that counts may be in such a state: it is in what follows."""
         return self.terms.counts(self._list_of(state).tail)
 
+    def is_between(self, state: int) -> bool:
+        """Return whether a state is one behind an entry or behind a separator."""
+        return state in self._places
+
     def alternatives(self, state: int) -> Alternatives | None:
         """Take a state apart; None if its term has to be."""
         place = self._places.get(state)

@@ -48,9 +48,9 @@ class Builder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CaptureMask:
-    """The mask of a capture whose text is new.
+    """The mask of a capture whose text is new; what was `left` of it when some were `blocked`.
 
     `doubtful` are the nodes where a later capture ends that may have the same text, or where it
     begins if its head leaves out that text: of the tokens from there on it is not known.
@@ -58,6 +58,12 @@ class CaptureMask:
 
     mask: Bitmask
     doubtful: Ints
+    blocked: tuple[bytes, ...] = ()
+    left: Bitmask = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is blocked as long as nobody says so."""
+        self.left = self.mask
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class Captures:
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._automaton, self._trie = builder.automaton, builder.trie
-        self._known: Recent[tuple[int, int, int], CaptureMask] = Recent(KNOWN_BYTES)
+        self._known: Recent[tuple[int, int, bytes], CaptureMask] = Recent(KNOWN_BYTES)
         self._unknown: list[Unknown] = []
 
     @property
@@ -109,7 +115,7 @@ class Captures:
         if blocked is None:
             return self._each_text(at, branch)
         new = self._new_capture(at, branch)
-        mask = self._without(at, new.mask, blocked) if blocked else new.mask
+        mask = self._without(at, new, blocked) if blocked else new.mask
         if outer or not len(new.doubtful):  # what is doubtful here is so for the outer one
             return mask
         nodes = self._with_tokens(new.doubtful)
@@ -162,8 +168,8 @@ class Captures:
     def _new_capture(self, at: Ints, branch: Branch) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
         state = self._automaton.captured.after(branch, None)
-        key = (branch.head, state, int(at[0]))
-        kept = len(at) == 1 and not self._unknown  # what is met on the way is told to outer ones
+        key = (branch.head, state, at.tobytes())
+        kept = not self._unknown  # what is met on the way is told to outer ones
         found = self._known[key] if kept else None
         if found is None:
             mask = empty_mask(self._builder.size)
@@ -175,14 +181,20 @@ class Captures:
             doubtful = np.concatenate([NO_NODES, *unknown.ends])
             found = CaptureMask(mask, doubtful)
             if kept:
-                size = mask.nbytes + doubtful.nbytes + ENTRY_BYTES
+                size = 2 * mask.nbytes + doubtful.nbytes + at.nbytes + ENTRY_BYTES
                 self._known.put(key, found, size)
         return found
 
-    def _without(self, at: Ints, mask: Bitmask, blocked: tuple[bytes, ...]) -> Bitmask:
+    def _without(self, at: Ints, new: CaptureMask, blocked: tuple[bytes, ...]) -> Bitmask:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
-        mask, ends = mask.copy(), np.cumsum(np.fromiter(map(len, blocked), np.int64, len(blocked)))
-        forbid_below(self._trie.nodes, self._trie.token_ids, at, b"".join(blocked), ends, mask)
+        if new.blocked == blocked:
+            return new.left
+        trie, mask = self._trie, new.mask.copy()
+        ends = np.cumsum(np.fromiter(map(len, blocked), np.int64, len(blocked)))
+        spelled = b"".join(blocked)
+        forbid_below(trie.nodes, trie.contents, trie.token_ids, at, spelled, ends, mask)
+        if len(blocked) >= len(new.blocked):  # they are fewer and shorter inside a name
+            new.blocked, new.left = blocked, mask
         return mask
 
     def _each_exit(self, node: int, branch: Branch) -> Bitmask:
@@ -205,17 +217,17 @@ class Captures:
 
 @njit(cache=True, nogil=True)
 def forbid_below(
-    nodes: Any, token_ids: Any, starts: Any, texts: bytes, ends: Any, mask: Any
+    nodes: Any, contents: Any, token_ids: Any, starts: Any, texts: bytes, ends: Any, mask: Any
 ) -> None:
     """Clear the tokens that lead from some nodes over the end of a text, or to it.
 
-    Shapes: nodes (n + 1, 4), those of a trie, with its token_ids; starts (nodes,); ends (k,): where
+    Shapes: nodes (n + 1, 4) and contents (n + 1, 4), those of a trie, with its token_ids; starts (nodes,); ends (k,): where
     each text ends in `texts`; mask (words,).
     """
     for at in range(starts.shape[0]):
         begin = 0
         for text in range(ends.shape[0]):
-            node = find_node(nodes, texts, begin, ends[text], starts[at])
+            node = find_node(nodes, contents, texts, begin, ends[text], starts[at])
             begin = ends[text]
             if node < 0:
                 continue

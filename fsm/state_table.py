@@ -111,8 +111,11 @@ class StateTable:
         for head in heads:
             self.know(head)
         for branch in parts.branches:
-            if branch.tail is not None and self._cells[branch.head * STATE_COLUMNS + ACCEPTS]:
-                self.know(branch.tail)
+            tail = branch.tail
+            if tail is not None and (
+                self._cells[branch.head * STATE_COLUMNS + ACCEPTS] or self.automaton.is_cheap(tail)
+            ):
+                self.know(tail)
         if parts.texts is not None and len(parts.texts.texts) == 1:
             if len(parts.texts.texts[0]) <= SHORT:
                 self.know(parts.texts.tails[0])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from numba import njit
 
 from ..schemas.errors import ValidationError
-from .loops import contents_of
+from .loops import BELOW, contents_of
 
 MAX_TOKEN_BYTES = 65_535
 """Longest token that a trie holds; depths and heights are 16 bit numbers."""
@@ -145,7 +145,7 @@ class VocabularyTrie:
 
     def find(self, prefix: bytes, start: int = 0) -> int:
         """Node that `prefix` leads to from node `start`, or -1 if no token goes that way."""
-        return int(find_node(self.nodes, prefix, 0, len(prefix), start))
+        return int(find_node(self.nodes, self.contents, prefix, 0, len(prefix), start))
 
     def tokens_at(self, node: int) -> npt.NDArray[np.int32]:
         """Ids of the tokens that end at `node`, ascending; a view."""
@@ -165,14 +165,18 @@ class VocabularyTrie:
 
 
 @njit(cache=True, nogil=True)
-def find_node(nodes: Any, text: bytes, begin: int, end: int, start: int) -> int:
+def find_node(
+    nodes: Any, contents: Any, text: bytes, begin: int, end: int, start: int
+) -> int:
     """Return the node that text[begin:end] leads to from node `start`, -1 if there is none.
 
-    Shape: nodes (n + 1, 4), those of a trie.
+    Shapes: nodes (n + 1, 4), contents (n + 1, 4), those of a trie.
     """
     node = start
     for at in range(begin, end):
         byte = text[at]
+        if contents[node, BELOW] >> np.uint64(byte & 63) & np.uint64(1) == 0:
+            return -1
         child, last = node + 1, nodes[node, 2]
         while child < last and nodes[child, 0] < byte:
             child = nodes[child, 2]
