@@ -74,7 +74,7 @@ class Automaton:
             self.terms_of.append(term)
         return state
 
-    def _term(self, state: int) -> int:
+    def term(self, state: int) -> int:
         """Return the term of a state; it is made when it is asked for, unless it came first."""
         term = self.terms_of[state]
         if term == UNMADE:
@@ -108,7 +108,7 @@ class Automaton:
         """
 
         def term() -> int:
-            parts = [] if beside == NO_STATE else [self._term(beside)]
+            parts = [] if beside == NO_STATE else [self.term(beside)]
             return self.terms.union([*parts, self._any_text(texts())])
 
         state = self.unmade(term)
@@ -146,7 +146,7 @@ class Automaton:
         if state not in self._counts:
             if not self.counts(state):
                 return None
-            found = self._counts[state] = self._counters.of(self._term(state))
+            found = self._counts[state] = self._counters.of(self.term(state))
             if found is not None:
                 self._counting.setdefault(found, state)
         return self._counts[state]
@@ -166,7 +166,7 @@ class Automaton:
         """Return the disjoint (256-bit byte mask, successor) pairs; every successor is alive."""
         if state < self._first_own:
             return list(self.shared.rows[state])
-        term = UNMADE if state in self._machines else self._term(state)
+        term = UNMADE if state in self._machines else self.term(state)
         found = self._machines.row(state, term)
         return [(m, self.number(t)) for m, t in self.terms.row(term)] if found is None else found
 
@@ -178,13 +178,13 @@ class Automaton:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
             stepped += [self.behind_text(t[1:], tail) for t, tail in pairs if t[0] == byte]
         if found.rest is not None:
-            stepped.append(terms.step(self._term(found.rest), byte))
+            stepped.append(terms.step(self.term(found.rest), byte))
         return self.any_of(stepped)
 
     def behind(self, state: int, tail: int = NO_TAIL) -> int:
         """Return the term of a state and then what another stands for."""
-        term = self._term(state)
-        return term if tail == NO_TAIL else self.terms.concat(term, self._term(tail))
+        term = self.term(state)
+        return term if tail == NO_TAIL else self.terms.concat(term, self.term(tail))
 
     def behind_text(self, text: bytes, state: int, tail: int = NO_TAIL) -> int:
         """Return the term of a text, a state, and then what another stands for."""
@@ -192,7 +192,9 @@ class Automaton:
 
     def pair(self, head: int, tail: int) -> int:
         """Return the state of a lexeme and then what another state stands for."""
-        if head >= self._first_own or tail < 0 or self.counts(tail):
+        if head == self.finished:
+            return tail
+        if head >= self._first_own or self.counts(tail):
             return self.any_of([self.behind(head, tail)])
         state = self._pairs.get((head, tail))
         if state is None:
@@ -212,7 +214,7 @@ class Automaton:
         if state in self._machines:
             return sum(mask for mask, _ in self.row(state))
         bounded = self.bounded(state)
-        return self._counters.starts(self._term(state) if bounded is None else bounded[0].inner)
+        return self._counters.starts(self.term(state) if bounded is None else bounded[0].inner)
 
     def count(self, counter: Counter, text: bytes) -> int | None:
         """Return of how many parts of a counter a text is a row, None if it is none."""
@@ -253,7 +255,7 @@ class Automaton:
         if branch.head is None or branch.tail is None:
             capture, tail = branch.capture
             return terms.concat(terms.step(capture, byte), tail)
-        tail = self._term(branch.tail)
+        tail = self.term(branch.tail)
         stepped = terms.concat(self._step_head(branch.head, byte), tail)
         ends = self.is_accepting(branch.head)
         return terms.union((stepped, terms.step(tail, byte))) if ends else stepped
@@ -261,9 +263,9 @@ class Automaton:
     def _step_head(self, head: int, byte: int) -> int:
         """Return the term behind a byte of a lexeme."""
         if head >= self._first_own:
-            return self.terms.step(self._term(head), byte)
+            return self.terms.step(self.term(head), byte)
         after = self.shared.step(head, byte)
-        return self.terms.EMPTY if after is None else self._term(after)
+        return self.terms.EMPTY if after is None else self.term(after)
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in this state."""
@@ -274,7 +276,7 @@ class Automaton:
                 return True
             bounded = self._counts.get(state)
             return bounded is not None and self._counters.nullable(bounded[0], bounded[1])
-        return self.terms.nullable(self._term(state))
+        return self.terms.nullable(self.term(state))
 
     def accepting(self, first: int) -> list[bool]:
         """Return of each state from `first` on whether the text may end in it."""
@@ -294,13 +296,13 @@ class Automaton:
             elif state in self._machines:
                 found = Alternatives((), None, state)
             else:
-                found = self._entries.alternatives(state) or self.split(self._term(state))
+                found = self._entries.alternatives(state) or self.split(self.term(state))
             self._alternatives[state] = found
         return found
 
-    def is_cheap(self, state: int) -> bool:
-        """Return whether a state is taken apart with little work, so that it need not be asked for."""
-        return self._entries.is_between(state)
+    def is_soon(self, state: int) -> bool:
+        """Return whether a state is asked for where the state before it is."""
+        return self._entries.is_soon(state)
 
     def split(self, term: int) -> Alternatives:
         """Take a term apart: unions, and the heads of concatenations, until lexemes show."""
@@ -311,7 +313,7 @@ class Automaton:
         found = self.alternatives(state)
         if not found.branches:
             return state
-        parts = [] if found.rest is None else [self._term(found.rest)]
+        parts = [] if found.rest is None else [self.term(found.rest)]
         if found.texts is not None:
             pairs = zip(found.texts.texts, found.texts.tails, strict=True)
             parts += [self.behind_text(text, tail) for text, tail in pairs]
@@ -327,17 +329,17 @@ class Automaton:
             if state in self._machines:
                 found = self.alternatives(state)
             else:
-                found = self._splits.of_lexeme(self._term(state))
+                found = self._splits.of_lexeme(self.term(state))
             self._inside[state] = found
         return found
 
     def shortest_completion(self, state: int) -> bytes:
         """Return a shortest text that ends in acceptance from here."""
-        return self._shortest.text(self._term(state))
+        return self._shortest.text(self.term(state))
 
     def min_bytes(self, state: int) -> int:
         """Return the length of a shortest completion."""
-        return self._shortest.text_length(self._term(state))
+        return self._shortest.text_length(self.term(state))
 
     def folded(self, state: int, horizon: int) -> int:
         """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
@@ -351,7 +353,7 @@ class Automaton:
             counter, low, high = bounded
             reached = None if high is None or high > horizon else high
             return self.with_bounds((counter, min(low, horizon + 1), reached))
-        term = self._term(state)
+        term = self.term(state)
         found = self._folded.get((term, horizon))
         if found is None:
             found = self.number(self._folds.of(term, horizon))
@@ -379,7 +381,7 @@ class Automaton:
         """
         if state < self._first_own or state in self._machines:
             return None
-        found = repeated(self.terms, self._term(state))
+        found = repeated(self.terms, self.term(state))
         if found is None:
             return None
         return self.number(self.terms.repeat(found[0], 0, None)), found[1]
@@ -391,7 +393,7 @@ class Automaton:
             return bounded[0].lexeme and bounded[0].tail == self.terms.EPSILON
         if self.terms_of[state] == UNMADE and state >= self._first_own:
             return state in self._machines
-        return bool(self.terms.nodes[self._term(state)][0] == Kind.LEXEME)
+        return bool(self.terms.nodes[self.term(state)][0] == Kind.LEXEME)
 
     def counted(self, state: int) -> Counted | None:
         """Return the counter that a state begins with; None without one, or without bounds.
@@ -426,4 +428,4 @@ class Automaton:
         """
         if state in self._machines:
             return self._machines.name(state)
-        return fingerprint(self.terms, self._term(state))
+        return fingerprint(self.terms, self.term(state))

@@ -28,6 +28,10 @@ class Numbering(Protocol):
         """Return the state of a term."""
         ...
 
+    def term(self, state: int) -> int:
+        """Return the term of a state, and make it if that was not done before."""
+        ...
+
     def unmade(self, term: Callable[[], int]) -> int:
         """Return a new state whose term is made when somebody asks for it."""
         ...
@@ -57,6 +61,7 @@ class EntryStates:
         self._rests: dict[tuple[int, int], int] = {}
         self._nexts: dict[tuple[int, int], int] = {}
         self._places: dict[int, tuple[Listed, int, bool]] = {}
+        self._values: set[int] = set()
         self._others: dict[tuple[int, int], Alternatives] = {}
 
     def first(self, entries: Entries, tail: int, free: int) -> tuple[int, int]:
@@ -86,9 +91,12 @@ class EntryStates:
         """Return whether a counter that counts may be in such a state: it is in what follows."""
         return self.terms.counts(self._list_of(state).tail)
 
-    def is_between(self, state: int) -> bool:
-        """Return whether a state is one behind an entry or behind a separator."""
-        return state in self._places
+    def is_soon(self, state: int) -> bool:
+        """Return whether a state is one between entries or before the value of one.
+
+        What leads there is short: whoever asks for that will ask for the state.
+        """
+        return state in self._places or state in self._values
 
     def alternatives(self, state: int) -> Alternatives | None:
         """Take a state apart; None if its term has to be."""
@@ -102,13 +110,18 @@ class EntryStates:
         return self._behind(self._lists[at], state)
 
     def _behind(self, listed: Listed, state: int) -> Alternatives | None:
-        """Take apart what is behind the text of an entry, where that is one lexeme and the rest."""
+        """Take apart what is behind the text of an entry: one lexeme and the rest, or its term."""
         entries, entry = listed.entries, state - listed.first
-        lexeme = entries.lexeme(entry)
-        if lexeme is None or self.terms.counts(listed.tail) or not self._is_flexible(entries):
+        if self.terms.counts(listed.tail) or not self._is_flexible(entries):
             return None
         rest = self._state(self._rests, listed, entry + 1, begun=False)
-        return Alternatives((Branch(self._numbering.number(lexeme), rest),), None, None)
+        lexeme = entries.lexeme(entry)
+        if lexeme is not None:
+            return Alternatives((Branch(self._numbering.number(lexeme), rest),), None, None)
+        self._numbering.term(rest)  # so that the rest is this state also where its term shows
+        found = self._numbering.split(self._numbering.term(state))
+        self._values.update(branch.tail for branch in found.branches if branch.tail is not None)
+        return found
 
     def _is_flexible(self, entries: Entries) -> bool:
         nodes = self.terms.nodes

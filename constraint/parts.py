@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .terms.arena import MARKED, Kind
 from .terms.recipes import taken_over
@@ -12,8 +13,7 @@ from .terms.terms import Terms
 MOST_STATES = 400  # of a common lexeme that is shared
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(NamedTuple):
     """One alternative of a state: a lexeme and what comes after it.
 
     `head` is the state of the lexeme alone (it accepts where the lexeme may end). `tail` is the
@@ -25,8 +25,7 @@ class Branch:
     capture: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """A lexeme `x{low,high} rest` of which each byte tells whether an `x` begins, goes on or ended.
 
     `base` is the state of `x* rest`; `starts` has the bytes (256 bits) with which an `x` begins.
@@ -43,16 +42,14 @@ class Counted:
         return max(self.low, self.high or 0) >= MARKED
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(NamedTuple):
     """Fixed texts that a state may begin with, in ascending order, and the states behind them."""
 
     texts: tuple[bytes, ...]
     tails: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alternatives:
+class Alternatives(NamedTuple):
     """A state taken apart: lexemes and captures, fixed texts, and the state of all that is left.
 
     `rest` is the state itself if it has neither branches nor texts, None if nothing is left.

@@ -83,10 +83,14 @@ class MaskBuilder:
         whole = self._whole(state)
         if whole is not None:
             return whole
-        mask = empty_mask(self.size)
         self._table.know(state)
-        self._from_root[0, 1] = state
-        self._walk(self._from_root, mask)
+        mask = empty_mask(self.size)
+        branch = self._table.wide_branch(state)
+        if branch is None:
+            self._from_root[0, 1] = state
+            self._walk(self._from_root, mask)
+        else:
+            self._walk(self._beyond(ROOT, branch, NOTHING, mask), mask)
         return mask
 
     def advance(self, state: int, token: bytes) -> int:

@@ -113,12 +113,21 @@ class StateTable:
         for branch in parts.branches:
             tail = branch.tail
             if tail is not None and (
-                self._cells[branch.head * STATE_COLUMNS + ACCEPTS] or self.automaton.is_cheap(tail)
+                self._cells[branch.head * STATE_COLUMNS + ACCEPTS] or self.automaton.is_soon(tail)
             ):
                 self.know(tail)
         if parts.texts is not None and len(parts.texts.texts) == 1:
             if len(parts.texts.texts[0]) <= SHORT:
                 self.know(parts.texts.tails[0])
+
+    def wide_branch(self, state: int) -> int | None:
+        """Return the branch of a state that is known and nothing but a wide lexeme and a tail."""
+        at = state * STATE_COLUMNS
+        row, _, first, last, first_text, last_text, captures, _ = self._cells[at : at + STATE_COLUMNS]
+        if row >= 0 or last != first + 1 or first_text != last_text or captures == 1:
+            return None
+        _, tail, wide, _, _ = self.branches.rows(first, last)
+        return first if wide and tail != SAME else None
 
     def is_known(self, state: int) -> bool:
         """Return whether a state was taken apart or has a row."""

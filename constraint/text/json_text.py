@@ -26,6 +26,7 @@ CANONICAL_ESCAPES = {code: name for code, name in SHORT_ESCAPES.items() if code 
 RAW: CharSet = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, 0x10FFFF))
 EVERY_CHARACTER: CharSet = ((0, 0xD7FF), (0xE000, 0x10FFFF))
 
+MOST_TEXTS = 64  # strings that are fixed texts and no lexeme
 MOST_UNCOUNTED = 64  # blanks of a gap; states that count would not pay
 
 
@@ -216,7 +217,14 @@ class JsonText:
         return self.terms.concat(*(self.alphabet.char(((ord(c), ord(c)),)) for c in text))
 
     def string(self, body: int) -> int:
-        """Return strings with the given bodies; what lies between the quotes is one lexeme."""
+        """Return strings with the given bodies; what lies between the quotes is one lexeme.
+
+        A few fixed texts are told as such.
+        """
+        nodes = self.terms.nodes
+        members = nodes[body][1] if nodes[body][0] == Kind.UNION else (body,)
+        if len(members) <= MOST_TEXTS and all(nodes[m][0] == Kind.LITERAL for m in members):
+            return self.terms.union([self.terms.literal(b'"%b"' % nodes[m][1]) for m in members])
         return self.terms.concat(self.quote, self.closed(body))
 
     def closed(self, body: int) -> int:
