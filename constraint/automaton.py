@@ -18,7 +18,6 @@ from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
 from .splitting import Splits
-from .terms import captures
 from .terms.arena import Kind
 from .terms.counters import Bounded, Counter, Counters
 from .terms.fingerprint import fingerprint
@@ -30,7 +29,6 @@ DEAD = -1
 UNMADE = -1  # in the place of a term
 NO_TAIL = -1  # in the place of a state that follows
 NO_STATE = -1  # beside texts
-NO_TEXTS = Texts((), ())
 
 
 class Automaton:
@@ -170,17 +168,6 @@ class Automaton:
         found = self._machines.row(state, term)
         return [(m, self.number(t)) for m, t in self.terms.row(term)] if found is None else found
 
-    def step(self, state: int, byte: int) -> int:
-        """Return the successor by one byte, `DEAD` if there is none."""
-        terms, found = self.terms, self.alternatives(state)
-        stepped = [self._step_branch(branch, byte) for branch in found.branches]
-        if found.texts is not None:
-            pairs = zip(found.texts.texts, found.texts.tails, strict=True)
-            stepped += [self.behind_text(t[1:], tail) for t, tail in pairs if t[0] == byte]
-        if found.rest is not None:
-            stepped.append(terms.step(self.term(found.rest), byte))
-        return self.any_of(stepped)
-
     def behind(self, state: int, tail: int = NO_TAIL) -> int:
         """Return the term of a state and then what another stands for."""
         term = self.term(state)
@@ -219,53 +206,6 @@ class Automaton:
     def count(self, counter: Counter, text: bytes) -> int | None:
         """Return of how many parts of a counter a text is a row, None if it is none."""
         return self._counters.count(counter, text)
-
-    def walk(self, state: int, text: bytes) -> int:
-        """Return the state behind some bytes, `DEAD` if they leave the language.
-
-        Where only texts and captures may follow, all bytes up to the end of one are one step.
-        """
-        at = 0
-        while at < len(text) and state != DEAD:
-            found = self.alternatives(state)
-            if found.rest is not None or not all(b.tail is None for b in found.branches):
-                state, at = self.step(state, text[at]), at + 1
-            else:
-                state, at = self._stride(found, text, at)
-        return state
-
-    def _stride(self, found: Alternatives, text: bytes, at: int) -> tuple[int, int]:
-        """Step along texts and captures to the first end of those that `text[at:]` agrees with."""
-        left, terms = text[at:], self.terms
-        texts = found.texts or NO_TEXTS
-        begun = [
-            pair for pair in zip(texts.texts, texts.tails, strict=True) if pair[0][0] == left[0]
-        ]
-        ends = [len(t) for t, _ in begun if left.startswith(t)]
-        ends += [captures.end_of(terms, branch.capture[0], left) for branch in found.branches]
-        left = left[: min(ends, default=len(left))]
-        parts = [self.behind_text(t[len(left) :], tail) for t, tail in begun if t.startswith(left)]
-        for capture, tail in (branch.capture for branch in found.branches):
-            parts.append(terms.concat(captures.behind(terms, capture, left), tail))
-        return self.any_of(parts), at + len(left)
-
-    def _step_branch(self, branch: Branch, byte: int) -> int:
-        """Step the lexeme, whose row is known long before that of the whole state."""
-        terms = self.terms
-        if branch.head is None or branch.tail is None:
-            capture, tail = branch.capture
-            return terms.concat(terms.step(capture, byte), tail)
-        tail = self.term(branch.tail)
-        stepped = terms.concat(self._step_head(branch.head, byte), tail)
-        ends = self.is_accepting(branch.head)
-        return terms.union((stepped, terms.step(tail, byte))) if ends else stepped
-
-    def _step_head(self, head: int, byte: int) -> int:
-        """Return the term behind a byte of a lexeme."""
-        if head >= self._first_own:
-            return self.terms.step(self.term(head), byte)
-        after = self.shared.step(head, byte)
-        return self.terms.EMPTY if after is None else self.term(after)
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in this state."""

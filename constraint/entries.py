@@ -125,7 +125,7 @@ class EntryStates:
 
     def _is_flexible(self, entries: Entries) -> bool:
         nodes = self.terms.nodes
-        return nodes[entries.separator][0] == Kind.LEXEME == nodes[entries.end][0]
+        return bool(nodes[entries.separator][0] == Kind.LEXEME == nodes[entries.end][0])
 
     def _state(
         self, known: dict[tuple[int, int], int], listed: Listed, passed: int, *, begun: bool

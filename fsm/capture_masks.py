@@ -17,6 +17,7 @@ from numba import njit
 
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.parts import Branch
+from ..constraint.stepping import step
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .recent import Recent
 from .trie import VocabularyTrie, find_node
@@ -144,7 +145,7 @@ class Captures:
 
     def _is_alive(self, state: int, text: bytes) -> bool:
         for byte in text:
-            state = self._automaton.step(state, byte)
+            state = step(self._automaton, state, byte)
             if state == DEAD:
                 return False
         return True
@@ -221,8 +222,8 @@ def forbid_below(
 ) -> None:
     """Clear the tokens that lead from some nodes over the end of a text, or to it.
 
-    Shapes: nodes (n + 1, 4) and contents (n + 1, 4), those of a trie, with its token_ids; starts (nodes,); ends (k,): where
-    each text ends in `texts`; mask (words,).
+    Shapes: nodes (n + 1, 4) and contents (n + 1, 4), those of a trie, with its token_ids; starts
+    (nodes,); ends (k,): where each text ends in `texts`; mask (words,).
     """
     for at in range(starts.shape[0]):
         begin = 0

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .bitmask import Bitmask, allow, empty_mask, forbid
-from .kernels import ACCEPTS, BYTE, DEPTH, ROW, SKIP, TOKENS
+from .columns import ACCEPTS, BYTE, DEPTH, ROW, SKIP, TOKENS
 from .trie import VocabularyTrie
 
 Ints = npt.NDArray[np.int32]

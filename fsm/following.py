@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import njit
 
-from .kernels import (
+from .columns import (
     ACCEPTS,
     CAPTURES,
     FIRST_BRANCH,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..constraint.automaton import Automaton
+from ..constraint.stepping import step
 
 MOST_BYTES = 1 << 16
 
@@ -18,7 +19,7 @@ def forced_bytes(automaton: Automaton, state: int) -> bytes:
         if byte is None:
             break
         forced.append(byte)
-        state = automaton.step(state, byte)
+        state = step(automaton, state, byte)
     return bytes(forced)
 
 

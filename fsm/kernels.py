@@ -17,29 +17,37 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from .columns import (
+    ACCEPTS,
+    BYTE,
+    CAPTURED,
+    CAPTURES,
+    DEPTH,
+    EXIT,
+    EXIT_BEHIND,
+    FIRST_BRANCH,
+    FIRST_TEXT,
+    LAST_BRANCH,
+    LAST_TEXT,
+    LOOP,
+    NESTED,
+    NONE,
+    NOTHING,
+    ROOT,
+    ROW,
+    SAME,
+    SKIP,
+    TOKENS,
+    UNKNOWN,
+    WIDE,
+    WIDE_EXIT,
+)
 from .loops import ALWAYS, BEHIND, BELOW, CHARACTERS, WHOLE
+from .starts import ANY, ONE, starts_of
 
 Ints = npt.NDArray[np.int32]
 
-# Columns of the trie's nodes.
-BYTE, DEPTH, SKIP, TOKENS = range(4)
-# Columns of the states.
-ROW, ACCEPTS, FIRST_BRANCH, LAST_BRANCH, FIRST_TEXT, LAST_TEXT, CAPTURES, LOOP = range(8)
-STATE_COLUMNS = 8
-# In the place of a tail: nothing follows; the end is noted; `EXIT_BEHIND - state`: after a state.
-NOTHING, EXIT, EXIT_BEHIND = -1, -2, -10
-# In the place of the tail of what is asked for: a capture, a wide branch, a tail behind a tail;
-# with `WIDE` a branch stands in the place of the state.
-CAPTURED, WIDE, WIDE_EXIT, NESTED = -3, -4, -5, -6
-UNKNOWN = -1  # in the place of a row, of a first branch, of a loop
-NONE = -2  # in the place of a loop
-SAME = -1  # tail of a branch: that of the item
-MOST_STARTS = 64  # texts whose first bytes are looked at
-ROOT = 0
-ONE, ANY = np.uint64(1), np.uint64((1 << 64) - 1)
-NEAR = 16  # bytes to the end of all tokens below; a counter that lasts longer does not matter
 FIRST_BYTES = BEHIND[WHOLE]  # the state of UTF-8 behind each
-BIG = 1000  # nodes below, from which on a wide lexeme is looked up and not walked
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -59,62 +67,6 @@ def _leads_back(contents: Any, height: int, loop: Any, inside: int) -> bool:
         and contents[1] & loop[1] == 0
         and contents[2] & (loop[2] << np.uint64(inside)) == 0
     )
-
-
-@njit(cache=True, nogil=True)
-def row_starts(row: Any) -> int:
-    """Return the starts of a state with a row: (256,), what each byte leads to."""
-    found = np.uint64(0)
-    for byte in range(256):
-        if row[byte] >= 0:
-            found |= ONE << np.uint64(byte & 63)
-    return max(found, ONE)  # 0 is for what is not known; too much is never wrong
-
-
-@njit(cache=True, nogil=True)
-def _starts_of(
-    state: int,
-    starts: Any,
-    shared: Any,
-    rows: Any,
-    states: Any,
-    branches: Any,
-    texts: Any,
-    text_bytes: Any,
-) -> int:
-    """Return a bit `byte & 63` at least for each byte that a state may begin with.
-
-    Shapes as for `explore`. Noted in `starts` as soon as all that it depends on is known.
-    """
-    found, settled, row = np.uint64(0), True, states[state, ROW]
-    if row < 0 and states[state, FIRST_BRANCH] < 0:
-        return ANY
-    if row >= 0:
-        found = row_starts(shared[row] if row < shared.shape[0] else rows[row - shared.shape[0]])
-    elif states[state, CAPTURES]:
-        found = ANY
-    else:
-        for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
-            head, tail = branches[b, 0], branches[b, 1]
-            row = states[head, ROW]
-            if not starts[head] and row >= 0:
-                own = row - shared.shape[0]
-                starts[head] = row_starts(shared[row] if own < 0 else rows[own])
-            found |= starts[head]
-            settled = settled and starts[head] != 0
-            if tail != SAME and states[head, ACCEPTS]:
-                found |= starts[tail]
-                settled = settled and starts[tail] != 0
-        first, last = states[state, FIRST_TEXT], states[state, LAST_TEXT]
-        if last - first > MOST_STARTS:
-            found = ANY
-        else:
-            for text in range(first, last):
-                found |= ONE << np.uint64(text_bytes[texts[text, 0]] & 63)
-    if not settled:
-        return ANY
-    starts[state] = max(found, ONE)
-    return starts[state]
 
 
 @njit(cache=True, nogil=True)
@@ -148,10 +100,10 @@ def explore(
     """Do the `given` first items of `work` and all that follow; allow the tokens met alive.
 
     Shapes, int32 where not said: trie (nodes + 1, 4); first_nodes (256,), the node below the root
-    by each byte, -1 for none; heights (nodes,) uint16 and contents (nodes + 1, 4) uint64; token_ids (tokens,); `big`: below more nodes a wide lexeme is looked up and
-    not walked, and a state has to tell whether it leads back to itself; shared (f, 256) and rows
-    (r, 256): row i is that of `shared` up to f, then those of `rows`; states (s, 8); starts (s,) uint64: bits
-    of the bytes that each may begin with, 0 where that is not noted yet; branches
+    by each byte, -1 for none; heights (nodes,) uint16 and contents (nodes + 1, 4) uint64; token_ids
+    (tokens,); `big`: below more nodes a wide lexeme is looked up and not walked, and a state has to
+    tell whether it leads back to itself; shared (f, 256) and rows (r, 256): row i is that of
+    `shared` up to f, then those of `rows`; states (s, 8); starts (s,) uint64 (see there); branches
     (b, 5): head, tail, whether the head is wide, a head that is the same nearby and for how many
     bytes; texts (t, 3): begin and end in text_bytes (uint8), state behind; loops (l, 4) uint64;
     work, asked (w, 3); met (power of 2, 4): the `seen` items that were done under a stamp; stack
@@ -159,11 +111,11 @@ def explore(
     (states without a row are then asked for), or empty; exits (e,); wanted (w,), which gets the
     states that are asked for, some of them twice.
 
-    Returns the numbers of exits, of items whose states are asked for, of those at the end of
-    `asked` that ask for more than that, of states wanted, of items seen, and whether a buffer was too small: then all
-    is to be done again with larger ones. Cost: one table read for each node whose parent is alive,
-    and one store for each token of a subtree that leads back to one state; a binary search among
-    the texts for each node that a text leads to.
+    Returns the numbers of exits, of items that wait for a state, of those at the end of `asked`
+    that ask for more than a state, of states wanted, of items seen, and whether a buffer was too small:
+    then all is to be done again with larger ones. Cost: one table read for each node whose parent is
+    alive, and one store for each token of a subtree that leads back to one state; a binary search
+    among the texts for each node that a text leads to.
     """
     first_own = shared.shape[0]
     wants_ends = ends.shape[0] > 0
@@ -191,8 +143,8 @@ def explore(
         elif row >= 0 and not wants_ends:
             if states[state, LOOP] == UNKNOWN and trie[node, SKIP] - node > big:
                 untold = state
-            elif tail >= 0 and states[state, ACCEPTS] and states[tail, ROW] < 0:
-                if states[tail, FIRST_BRANCH] < 0:
+            elif tail >= 0 and states[state, ACCEPTS]:
+                if states[tail, ROW] < 0 and states[tail, FIRST_BRANCH] < 0:
                     untold = tail  # which decides where it is worth to go on with it
         if untold >= 0:
             asked[open_questions, 0] = node
@@ -207,7 +159,7 @@ def explore(
             # Whether a byte below the node is one that the state begins with.
             first = starts[state]
             if first == 0:
-                first = _starts_of(state, starts, shared, rows, states, branches, texts, text_bytes)
+                first = starts_of(state, starts, shared, rows, states, branches, texts, text_bytes)
             if contents[node, BELOW] & first == 0:
                 continue
         # Whether this item was done before.
@@ -243,11 +195,12 @@ def explore(
             whole = whole and (tail == NOTHING or not states[state, ACCEPTS])
             stack[base, 0], stack[base, 1] = row, loop if whole else NONE
             own_row = shared[row] if row < first_own else rows[row - first_own]
-            behind, behind_starts = tail if tail >= 0 else EXIT_BEHIND - tail, ANY
+            behind = tail if tail >= 0 else EXIT_BEHIND - tail
+            behind_starts: Any = ANY
             if tail >= 0 or (tail <= EXIT_BEHIND and not states[behind, ACCEPTS]):
                 behind_starts = starts[behind]
                 if behind_starts == 0:
-                    behind_starts = _starts_of(
+                    behind_starts = starts_of(
                         behind, starts, shared, rows, states, branches, texts, text_bytes
                     )
             i, turn, byte = node + 1, node + 1 if node == ROOT else NONE, 0

@@ -13,11 +13,13 @@ import numpy as np
 
 from .bitmask import pack, set_tokens
 from .capture_masks import forbid_below
+from .columns import STATE_COLUMNS, UNKNOWN
 from .counted import count
 from .following import follow
-from .kernels import STATE_COLUMNS, UNKNOWN, explore
+from .kernels import explore
 from .loops import LOOP_COLUMNS
 from .patches import write_words
+from .starts import starts_of
 from .trie import VocabularyTrie
 
 
@@ -36,7 +38,23 @@ def load_kernels() -> None:
     language = rows, rows, states, branches, texts, text_bytes
     more = rows, rows, states, starts, branches, texts, text_bytes
     met, stack, exits = np.zeros((8, 4), np.int32), np.empty((3, 2), np.int32), none.copy()
-    explore(*vocabulary, *more, loops, work, 1, met, 1, 0, stack, mask, none, exits, asked, asked[:, 0].copy())
+    explore(
+        *vocabulary,
+        *more,
+        loops,
+        work,
+        1,
+        met,
+        1,
+        0,
+        stack,
+        mask,
+        none,
+        exits,
+        asked,
+        asked[:, 0].copy(),
+    )
+    starts_of(0, starts, *language)
     follow(*language, b"a", 0, False, np.zeros((4, 5), np.int32), np.zeros((4, 5), np.int32))
     begins, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
     count(trie.nodes, rows, rows, states, 0, 0, begins, stack, counts, whole, exits, exits)

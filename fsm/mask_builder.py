@@ -20,16 +20,17 @@ import numpy.typing as npt
 
 from ..constraint.automaton import Automaton
 from ..constraint.parts import Counted
+from ..constraint.stepping import walk
 from ..constraint.terms.counters import Counter
 from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
+from .columns import CAPTURED, EXIT, NESTED, NOTHING, ROOT, WIDE
 from .counted import FEW_PARTS, CountedTokens
 from .head_masks import HeadMask, Sparse
-from .kernels import CAPTURED, EXIT, NESTED, NOTHING, WIDE
 from .loading import load_kernels
 from .recent import Recent
 from .vocabulary import Vocabulary
-from .walker import AT_ROOT, NO_ITEMS, NO_NODES, ROOT, Walker, items_of
+from .walker import AT_ROOT, NO_ITEMS, NO_NODES, Walker, items_of
 
 Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
@@ -96,7 +97,7 @@ class MaskBuilder:
     def advance(self, state: int, token: bytes) -> int:
         """Return the state behind a token, `DEAD` if there is none; cheap where a mask was made."""
         found = self.walker.follow(state, token)
-        return self.automaton.walk(state, token) if found is None else found
+        return walk(self.automaton, state, token) if found is None else found
 
     def add(self, nodes: Ints, state: int, mask: Bitmask) -> None:
         """Add what a state allows below some nodes."""

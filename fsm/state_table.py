@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..constraint.automaton import DEAD, NO_STATE, Automaton
 from ..constraint.parts import Branch, SharedStates, Texts
-from .kernels import (
+from .columns import (
     ACCEPTS,
     CAPTURES,
     FIRST_BRANCH,
@@ -30,9 +30,9 @@ from .kernels import (
     SAME,
     STATE_COLUMNS,
     UNKNOWN,
-    row_starts,
 )
 from .loops import LOOP_COLUMNS, chain_of, loop_of, may_loop
+from .starts import row_starts
 
 FIRST_ROOM = 64
 SHORT = 3  # a text that one token reads together with what is behind
@@ -123,7 +123,9 @@ class StateTable:
     def wide_branch(self, state: int) -> int | None:
         """Return the branch of a state that is known and nothing but a wide lexeme and a tail."""
         at = state * STATE_COLUMNS
-        row, _, first, last, first_text, last_text, captures, _ = self._cells[at : at + STATE_COLUMNS]
+        row, _, first, last, first_text, last_text, captures, _ = self._cells[
+            at : at + STATE_COLUMNS
+        ]
         if row >= 0 or last != first + 1 or first_text != last_text or captures == 1:
             return None
         _, tail, wide, _, _ = self.branches.rows(first, last)
@@ -243,7 +245,8 @@ class StateTable:
     def held_bytes(self) -> int:
         """Return the size of the arrays."""
         grown = (self.branches, self.texts, self.text_bytes, self.loops)
-        arrays = (self.rows, self.states, self.starts, *(each.array for each in grown))
+        arrays: list[npt.NDArray[Any]] = [self.rows, self.states, self.starts]
+        arrays += [each.array for each in grown]
         return sum(array.nbytes for array in arrays)
 
 

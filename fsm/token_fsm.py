@@ -15,6 +15,7 @@ import numpy as np
 
 from ..constraint.automaton import DEAD, Automaton
 from ..constraint.grammar import Grammar
+from ..constraint.stepping import walk
 from ..schemas.errors import IncompatibleVocabularyError, TokenRejectedError
 from .bitmask import Bitmask, allow, allowed_ids, empty_mask
 from .completion import Plans
@@ -186,7 +187,7 @@ class TokenFSM:
     def advance_bytes(self, state: int, text: bytes) -> int | None:
         """Return the state after some bytes, None if they leave the language."""
         with self.grammar.lock:
-            after = self._automaton.walk(self._plain(state), text)
+            after = walk(self._automaton, self._plain(state), text)
             return None if after == DEAD else self._counting.enter(after)
 
     def is_accepting(self, state: int) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from ..constraint.automaton import DEAD
 from ..constraint.parts import Branch
 from .bitmask import empty_mask
-from .kernels import EXIT
+from .columns import EXIT
 from .walker import AT_ROOT, Ints, Walker, distinct, items_of
 
 MOST_ALONE = 256

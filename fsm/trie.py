@@ -165,9 +165,7 @@ class VocabularyTrie:
 
 
 @njit(cache=True, nogil=True)
-def find_node(
-    nodes: Any, contents: Any, text: bytes, begin: int, end: int, start: int
-) -> int:
+def find_node(nodes: Any, contents: Any, text: bytes, begin: int, end: int, start: int) -> int:
     """Return the node that text[begin:end] leads to from node `start`, -1 if there is none.
 
     Shapes: nodes (n + 1, 4), contents (n + 1, 4), those of a trie.

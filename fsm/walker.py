@@ -15,9 +15,10 @@ from ..constraint.automaton import DEAD, Automaton
 from ..constraint.parts import Branch, Counted
 from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
+from .columns import BIG, NOTHING, UNKNOWN
 from .counted import CountedTokens, count
 from .following import follow
-from .kernels import BIG, NOTHING, UNKNOWN, explore
+from .kernels import explore
 from .state_table import StateTable
 from .vocabulary import Vocabulary
 
@@ -27,7 +28,6 @@ GROWTH = 8  # what a walk did is done again with more room
 MOST_ROOM = 1 << 21  # items; about 100 MB, and some seconds
 ITEMS_A_STEP = 16
 MOST_PARTS = 64  # of the states behind a token
-ROOT = 0
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
 NO_ITEMS = np.empty((0, 3), np.int32)
 AT_ROOT = np.zeros(1, np.int32)
@@ -187,7 +187,7 @@ class Walker:
     def _in_capture(
         self, captures: tuple[Branch, ...], token: bytes, parts: list[list[int]]
     ) -> int | None:
-        """Return the state in or behind one capture, and beside it in some texts; None for others."""
+        """Return the state in or behind one capture, or in texts beside it; None for others."""
         if len(captures) > 1:
             return None
         head = self.follow(captures[0].head, token)
@@ -199,8 +199,8 @@ class Walker:
             if not parts:
                 return state
             return self._beside_texts(state, parts) if len(parts) == 1 else None
-        state = self._behind_capture(captures[0], token)
-        return state if not parts else self._alone(parts) if state == DEAD else None
+        behind = self._behind_capture(captures[0], token)
+        return behind if not parts else self._alone(parts) if behind == DEAD else None
 
     def _behind_capture(self, capture: Branch, token: bytes) -> int | None:
         """Return the state behind a capture that ends inside a token, `DEAD` if its text is taken.

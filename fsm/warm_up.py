@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..constraint.automaton import Automaton
 from ..constraint.grammar import compile_grammar
+from ..constraint.stepping import walk
 from ..constraint.text.style import TextStyle
 from .mask_builder import MaskBuilder
 from .vocabulary import Vocabulary
@@ -23,4 +24,4 @@ def warm_up(style: TextStyle, vocabulary: Vocabulary) -> None:
             automaton = Automaton(grammar)
             builder = MaskBuilder(automaton, vocabulary)
             for text in (b"", b'"'):
-                builder.build(automaton.walk(automaton.start, text))
+                builder.build(walk(automaton, automaton.start, text))

@@ -86,7 +86,9 @@ def _common(style: TextStyle) -> Prelude:
         fingerprint(terms, term)
     assert all(node[0] not in (Kind.REFERENCE, Kind.CAPTURE) for node in terms.nodes)
     arena = terms.fork(math.inf)
-    states = dict.fromkeys((*spelled, *lexemes_in(arena, values), *lexemes_in(arena, [*signs, *members])))
+    states = dict.fromkeys(
+        (*spelled, *lexemes_in(arena, values), *lexemes_in(arena, [*signs, *members]))
+    )
     shared = SharedStates.of(style, arena, len(terms), tuple(states))
     universe = Universe.of(text.any_body, NodeTable.TRUE)
     return Prelude(terms, text, plain, numbers, shortest, shared, universe)

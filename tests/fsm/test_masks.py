@@ -15,7 +15,7 @@ from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import token_fsm
 from lockstitch.fsm import walker as walker_module
 from lockstitch.fsm.bitmask import empty_mask, unpack
-from lockstitch.fsm.kernels import NOTHING
+from lockstitch.fsm.columns import NOTHING
 from lockstitch.fsm.patches import Patch
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.vocabulary import Vocabulary
