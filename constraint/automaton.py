@@ -207,6 +207,26 @@ class Automaton:
         """Return of how many parts of a counter a text is a row, None if it is none."""
         return self._counters.count(counter, text)
 
+    def leave(self, counter: Counter, text: bytes) -> tuple[int, int, bytes] | None:
+        """Return how many parts of a counter a text has, the state behind it, and the text there.
+
+        None if it does not leave the counter, or if that takes more than look-ups.
+        """
+        at = base = self.base_of(counter)
+        if base >= self._first_own:
+            return None
+        parts, starts = 0, self._counters.starts(counter.inner)
+        for place, byte in enumerate(text):
+            if at == base and not starts >> byte & 1:
+                term, left = self._counters.behind(counter, text[place:])
+                return parts, self.number(term), left
+            parts += at == base
+            after = self.shared.step(at, byte)
+            if after is None:
+                return None
+            at = after
+        return None
+
     def is_accepting(self, state: int) -> bool:
         """Return whether the text may end in this state."""
         if state < self._first_own:

@@ -72,6 +72,7 @@ class Counting:
         self._token_bytes = token_bytes
         self._horizon = horizon
         self._whole_counts = builder.whole_counts
+        self._advance = builder.advance
         self._repetitions = Repetitions(automaton, builder.advance)
         self._slots: list[Slot | Repetition | None] = [None]  # below FIRST are the automaton's
         self._entered: dict[int, int] = {}
@@ -169,6 +170,23 @@ class Counting:
         if count < 0 or (used >= slot.low if slot.high is None else used >= slot.high):
             return None
         return state + count
+
+    def leave(self, state: int, token_id: int) -> int | None:
+        """Return the state of the automaton behind a token that leaves a counter; None for others.
+
+        What follows a counter does not depend on its bounds, so there is nothing to take apart.
+        """
+        slot, text = self._slot(state), self._bytes_of(token_id)
+        if isinstance(slot, Repetition) or not text:
+            return None
+        found = self._automaton.leave(slot.counter, text)
+        if found is None:
+            return None
+        parts, behind, left = found
+        used = (state & USED) + parts
+        if used < slot.low or (slot.high is not None and used > slot.high):
+            return None
+        return self._advance(behind, left) if left else behind
 
     def _advance_repetition(self, at: Repetition, used: int, token_id: int) -> int | None:
         if not at.is_far(used):

@@ -112,10 +112,10 @@ def explore(
     states that are asked for, some of them twice.
 
     Returns the numbers of exits, of items that wait for a state, of those at the end of `asked`
-    that ask for more than a state, of states wanted, of items seen, and whether a buffer was too small:
-    then all is to be done again with larger ones. Cost: one table read for each node whose parent is
-    alive, and one store for each token of a subtree that leads back to one state; a binary search
-    among the texts for each node that a text leads to.
+    that ask for more than a state, of states wanted, of items seen, and whether a buffer was too
+    small: then all is to be done again with larger ones. Cost: one table read for each node whose
+    parent is alive, and one store for each token of a subtree that leads back to one state; a
+    binary search among the texts for each node that a text leads to.
     """
     first_own = shared.shape[0]
     wants_ends = ends.shape[0] > 0
@@ -138,14 +138,14 @@ def explore(
         if 2 * seen > slots or open_questions + special + 2 >= asked.shape[0]:
             return left, open_questions, special, new, seen, True
         row, untold = states[state, ROW], NONE
+        goes_on = tail >= 0 and states[state, ACCEPTS] and not wants_ends
         if row < 0 and (wants_ends or states[state, FIRST_BRANCH] < 0):
             untold = state
-        elif row >= 0 and not wants_ends:
-            if states[state, LOOP] == UNKNOWN and trie[node, SKIP] - node > big:
-                untold = state
-            elif tail >= 0 and states[state, ACCEPTS]:
-                if states[tail, ROW] < 0 and states[tail, FIRST_BRANCH] < 0:
-                    untold = tail  # which decides where it is worth to go on with it
+        elif row >= 0 and not wants_ends and states[state, LOOP] == UNKNOWN:
+            untold = state if trie[node, SKIP] - node > big else NONE
+        if untold < 0 and row >= 0 and goes_on and states[tail, ROW] < 0:
+            # What follows decides where it is worth to go on with it.
+            untold = tail if states[tail, FIRST_BRANCH] < 0 else NONE
         if untold >= 0:
             asked[open_questions, 0] = node
             asked[open_questions, 1] = state

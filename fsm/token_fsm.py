@@ -174,12 +174,14 @@ class TokenFSM:
 
     def _advance(self, given: int, token_id: int) -> int:
         with self.grammar.lock:
-            state = self._plain(given)
-            if token_id in self._eos and self._automaton.is_accepting(state):
-                return self.finished
-            known = 0 <= token_id < self.vocabulary.size
-            text = self.vocabulary.token_bytes[token_id] if known else None
-            after = self._builder.advance(state, text) if text else DEAD
+            after = self._counting.leave(given, token_id) if given >= FIRST else None
+            if after is None:
+                state = self._plain(given)
+                if token_id in self._eos and self._automaton.is_accepting(state):
+                    return self.finished
+                known = 0 <= token_id < self.vocabulary.size
+                text = self.vocabulary.token_bytes[token_id] if known else None
+                after = self._builder.advance(state, text) if text else DEAD
             if after == DEAD:
                 raise TokenRejectedError(token_id, given)
             return self._counting.enter(after)

@@ -23,7 +23,7 @@ from .state_table import StateTable
 from .vocabulary import Vocabulary
 
 Ints = npt.NDArray[np.int32]
-FIRST_ROOM = 1 << 12
+FIRST_ROOM = 1 << 10
 GROWTH = 8  # what a walk did is done again with more room
 MOST_ROOM = 1 << 21  # items; about 100 MB, and some seconds
 ITEMS_A_STEP = 16

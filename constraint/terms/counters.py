@@ -103,6 +103,17 @@ class Counters:
             met += begun
         return met if at == again else None
 
+    def behind(self, counter: Counter, text: bytes) -> tuple[int, bytes]:
+        """Return the term of what follows a counter, and what is left of a text there.
+
+        `text` begins where no part of the counter is left.
+        """
+        terms = self.terms
+        node = terms.nodes[counter.rest]
+        if node[0] == Kind.LITERAL and text.startswith(node[1]):
+            return counter.tail, text[len(node[1]) :]
+        return self.term(counter, 0, 0), text
+
     def _again(self, inner: int, rest: int) -> tuple[int, dict[tuple[int, int], tuple[int, int]]]:
         """Return the term between two parts, and the steps from there that are known."""
         found = self._between.get((inner, rest))
