@@ -1,7 +1,7 @@
 """With which bytes states begin: items of a walk that have no way on are dropped by that.
 
-Behind a gap any of a few hundred nodes of blanks may be where a walk goes on, but few of them have a
-child that is no blank. So a state has a bit for each byte that it may begin with, the byte modulo
+Behind a gap any of a few hundred nodes of blanks may be where a walk goes on, but few of them have
+a child that is no blank. So a state has a bit for each byte that it may begin with, the byte modulo
 64, and a node of the trie one for each byte directly below it (`VocabularyTrie.contents`): where no
 bit is in both there is nothing to do. A bit too many costs a look, never a wrong mask.
 """

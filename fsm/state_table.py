@@ -116,9 +116,9 @@ class StateTable:
                 self._cells[branch.head * STATE_COLUMNS + ACCEPTS] or self.automaton.is_soon(tail)
             ):
                 self.know(tail)
-        if parts.texts is not None and len(parts.texts.texts) == 1:
-            if len(parts.texts.texts[0]) <= SHORT:
-                self.know(parts.texts.tails[0])
+        texts = parts.texts.texts if parts.texts is not None else ()
+        if len(texts) == 1 and len(texts[0]) <= SHORT and parts.texts is not None:
+            self.know(parts.texts.tails[0])
 
     def wide_branch(self, state: int) -> int | None:
         """Return the branch of a state that is known and nothing but a wide lexeme and a tail."""
