@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .captured import Captured
-from .entries import EntryStates
+from .entries import EntryStates, Next
 from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
@@ -259,6 +259,10 @@ class Automaton:
                 found = self._entries.alternatives(state) or self.split(self.term(state))
             self._alternatives[state] = found
         return found
+
+    def listed(self, state: int) -> Next | None:
+        """Return what may come behind a separator of a list, None for other states."""
+        return self._entries.next(state)
 
     def is_soon(self, state: int) -> bool:
         """Return whether a state is asked for where the state before it is."""

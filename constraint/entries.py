@@ -18,6 +18,8 @@ from .terms.arena import Kind
 from .terms.owners import Entries
 from .terms.terms import Terms
 
+NO_PLACE = None, 0, False
+
 
 class Numbering(Protocol):
     """What numbers the states of a grammar."""
@@ -47,6 +49,19 @@ class Listed(NamedTuple):
     entries: Entries
     tail: int
     first: int
+
+
+class Next(NamedTuple):
+    """What may come behind a separator: entries from `passed` to before `last`, and `other`.
+
+    `first` is the state behind the text of entry 0.
+    """
+
+    entries: Entries
+    first: int
+    passed: int
+    last: int
+    other: Alternatives | None
 
 
 class EntryStates:
@@ -146,22 +161,38 @@ class EntryStates:
     def _rest(self, listed: Listed, passed: int) -> Alternatives:
         entries, number = listed.entries, self._numbering.number
         branches = []
-        if entries.texts(passed) or entries.other(passed) != self.terms.EMPTY:
+        if entries.has_texts(passed) or entries.other(passed) != self.terms.EMPTY:
             after = self._state(self._nexts, listed, passed, begun=True)
             branches.append(Branch(number(entries.separator), after))
         if entries.may_end(passed):
             branches.append(Branch(number(entries.end), number(listed.tail)))
         return Alternatives(tuple(branches), None, None)
 
-    def _next(self, listed: Listed, passed: int) -> Alternatives:
-        texts, other = listed.entries.texts(passed), listed.entries.other(passed)
-        pairs = [(text, listed.first + entry) for text, entry in texts]
+    def next(self, state: int) -> Next | None:
+        """Return what may come next in a state behind a separator; None for others."""
+        listed, passed, begun = self._places.get(state, NO_PLACE)
+        if listed is None or not begun:
+            return None
+        entries = listed.entries
+        other = self._other(listed, passed)
+        return Next(entries, listed.first, passed, entries.last(passed), other)
+
+    def _other(self, listed: Listed, passed: int) -> Alternatives | None:
+        """Return what entries with other texts are made of, None if there are none."""
+        other = listed.entries.other(passed)
         if other == self.terms.EMPTY:
-            return Alternatives((), Texts(*zip(*pairs, strict=True)), None)
+            return None
         found = self._others.get((listed.first, other))
         if found is None:
             found = self._numbering.split(self.terms.concat(other, listed.tail))
             self._others[listed.first, other] = found
+        return found
+
+    def _next(self, listed: Listed, passed: int) -> Alternatives:
+        found = self._other(listed, passed)
+        pairs = [(text, listed.first + entry) for text, entry in listed.entries.texts(passed)]
+        if found is None:
+            return Alternatives((), Texts(*zip(*pairs, strict=True)), None)
         if found.texts is not None:
             pairs += zip(found.texts.texts, found.texts.tails, strict=True)
             pairs.sort()

@@ -73,7 +73,9 @@ def starts_of(
                 found |= starts[tail]
                 settled = settled and starts[tail] != 0
         first, last = states[state, FIRST_TEXT], states[state, LAST_TEXT]
-        if last - first > MOST_STARTS:
+        if first < last and text_bytes[texts[first, 0]] == text_bytes[texts[last - 1, 0]]:
+            found |= ONE << np.uint64(text_bytes[texts[first, 0]] & 63)  # they are in order
+        elif last - first > MOST_STARTS:
             found = ANY
         else:
             for text in range(first, last):

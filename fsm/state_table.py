@@ -31,10 +31,11 @@ from .columns import (
     STATE_COLUMNS,
     UNKNOWN,
 )
+from .entry_texts import EntryTexts
+from .growing import FIRST_ROOM, Growing, with_room
 from .loops import LOOP_COLUMNS, chain_of, loop_of, may_loop
 from .starts import row_starts
 
-FIRST_ROOM = 64
 SHORT = 3  # a text that one token reads together with what is behind
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
 
@@ -67,6 +68,7 @@ class StateTable:
         self._shared_wide = known.wide
         self._wide: dict[int, bool] = {}
         self._again: dict[int, list[int]] = {}  # loops of what is repeated, by its state
+        self._entry_texts = EntryTexts(self.texts, self.text_bytes)
         self._within: dict[tuple[int, int, int], int] = {}
 
     def tell(self, state: int) -> None:
@@ -79,6 +81,12 @@ class StateTable:
     def know(self, state: int) -> None:
         """Take one state apart or fill its row, unless that was done before."""
         if self.is_known(state):
+            return
+        listed = self.automaton.listed(state)
+        told = None if listed is None else self._entry_texts.of(listed)
+        if told is not None:
+            self.cover()
+            self._note(state, (0, 0, *told, False))
             return
         parts = self.automaton.alternatives(state)
         if parts.rest == state and self.automaton.is_lexeme(state):
@@ -159,9 +167,8 @@ class StateTable:
         key = int(self.texts.array[low, 0]) + place, high - low, beside
         state = self._within.get(key)
         if state is None:
-            rows = self.texts.rows(low, high)
-            for at in range(0, len(rows), 3):
-                rows[at] += place
+            rows = self.texts.array[low:high].copy()
+            rows[:, 0] += place
             state = self.automaton.unread(partial(self._unread, rows), beside)
             self._within[key] = state
             branches = (0, 0, False)
@@ -172,14 +179,14 @@ class StateTable:
                 if beside in self.captures:
                     self.captures[state] = self.captures[beside]
             self.cover()
-            self._note(state, (*branches[:2], *self.texts.append(rows), branches[2]))
+            self._note(state, (*branches[:2], *self.texts.append_rows(rows), branches[2]))
         return state
 
-    def _unread(self, rows: array[int]) -> Texts:
+    def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:
         """Return what is left of some texts, and the states behind them."""
-        spans = zip(rows[::3], rows[1::3], strict=True)
+        spans = rows[:, :2].tolist()
         left = (self.text_bytes.array[begin:end].tobytes() for begin, end in spans)
-        return Texts(tuple(left), tuple(rows[2::3]))
+        return Texts(tuple(left), tuple(rows[:, 2].tolist()))
 
     def fill_row(self, state: int) -> None:
         """Compute the row of a state, also of one that was taken apart; it then goes first."""
@@ -187,7 +194,7 @@ class StateTable:
             return
         pairs = self.automaton.row(state)
         self.cover()
-        self.rows = _with_room(self.rows, self._row_count + 1)
+        self.rows = with_room(self.rows, self._row_count + 1)
         _write(self.rows[self._row_count], pairs)
         self._cells[state * STATE_COLUMNS + ROW] = len(self.shared) + self._row_count
         self._row_count += 1
@@ -250,38 +257,6 @@ class StateTable:
         return sum(array.nbytes for array in arrays)
 
 
-class Growing:
-    """Rows of numbers in an array that is made anew with more room when it is full.
-
-    Appending goes through a memory view, which costs a tenth of indexing the array.
-    """
-
-    __slots__ = ("_cells", "_columns", "_typecode", "array", "count")
-
-    def __init__(self, typecode: str, columns: int = 1) -> None:
-        """The array is (room, columns), or (room,) of one column."""
-        shape = (FIRST_ROOM, columns) if columns > 1 else (FIRST_ROOM,)
-        self._columns, self._typecode = columns, typecode
-        self.array = np.empty(shape, typecode)
-        self._cells = self.array.reshape(-1).data
-        self.count = 0
-
-    def rows(self, first: int, last: int) -> array[int]:
-        """Return the numbers of some rows, a copy."""
-        cells = self._cells[first * self._columns : last * self._columns]
-        return array(self._typecode, cells)
-
-    def append(self, values: array[int]) -> tuple[int, int]:
-        """Append the numbers of some rows; return where these begin and end."""
-        first, last = self.count, self.count + len(values) // self._columns
-        if last > len(self.array):
-            self.array = _with_room(self.array, last)
-            self._cells = self.array.reshape(-1).data
-        self._cells[first * self._columns : last * self._columns] = values
-        self.count = last
-        return first, last
-
-
 @dataclass(frozen=True, slots=True)
 class SharedRows:
     """The rows, states and loops (as in a `StateTable`) that grammars of one style begin with.
@@ -331,15 +306,6 @@ def _write(row: npt.NDArray[np.int32], pairs: Iterable[tuple[int, int]]) -> None
     row.fill(DEAD)
     for mask, successor in pairs:
         row[_bytes_in(mask)] = successor
-
-
-def _with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """Return an array of at least `size` entries that begins with those of `array`."""
-    if size <= len(array):
-        return array
-    larger = np.empty((max(size, 2 * len(array)), *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger
 
 
 @lru_cache(maxsize=4096)

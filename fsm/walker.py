@@ -213,7 +213,10 @@ class Walker:
             return None
         if closed == DEAD or not self.automaton.is_accepting(closed):
             return DEAD
-        state = self.automaton.captured.after(capture, token[:end])
+        text, captured = token[:end], self.automaton.captured
+        if text in (captured.blocked(capture) or ()):
+            return DEAD
+        state = captured.after(capture, text)
         return state if state == DEAD else self.follow(state, token[end:])
 
     def _alone(self, parts: list[list[int]]) -> int:

@@ -7,6 +7,7 @@ was declared or written before, compared after decoding.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -103,6 +104,12 @@ class FreeNames:
         """Return how `text` could go on to spell a name that is not free, with its quote."""
         if self.text.style.escapes != "canonical":
             return None
-        declared = self._layout(key.written).closed_names
-        spelled = (*declared, *(canonical_body(name) + b'"' for name in key.written.names))
-        return tuple(n[len(text) :] for n in spelled if n.startswith(text)) if text else spelled
+        layout, names = self._layout(key.written), key.written.names
+        written = [canonical_body(name) + b'"' for name in names]
+        if not text:
+            return (*layout.closed_names, *written) if written else layout.closed_names
+        sorted_names = layout.sorted_names
+        first = bisect_left(sorted_names, text)
+        last = bisect_left(sorted_names, text + b"\xff")  # no UTF-8 has that byte
+        begun = (*sorted_names[first:last], *(n for n in written if n.startswith(text)))
+        return tuple([name[len(text) :] for name in begun])

@@ -56,6 +56,7 @@ class JsonLanguage:
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
+        self._joined: dict[int, tuple[Shapes, int | None]] = {}
         self._names = FreeNames(self.text, self._objects, self.later)
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
         self._entries: dict[int, MemberEntries] = {}
@@ -158,7 +159,11 @@ class JsonLanguage:
         shapes = self.graph.shapes(node)
         if shapes.arrays or shapes.objects:
             return None
-        return self.text.after_colon.get(self.expand(node))
+        known = self._joined.get(id(shapes))
+        if known is None:  # the shapes are kept, so that no other gets their identity
+            known = shapes, self.text.after_colon.get(self.expand(node))
+            self._joined[id(shapes)] = known
+        return known[1]
 
     def _value(self, node: int) -> int:
         shapes: Shapes = self.graph.shapes(node)
@@ -255,7 +260,7 @@ class JsonLanguage:
     def _next_members(self, written: Written) -> int:
         """Return the members that may come next, each with the rest of the object."""
         entries = self._entries.get(written.shape)
-        if entries is None or not entries.texts(written.declared.bit_length()):
+        if entries is None or not entries.has_texts(written.declared.bit_length()):
             return self._offered(written)
         return self.later(Offered(written))
 

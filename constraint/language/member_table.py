@@ -9,7 +9,7 @@ share one row of states, one behind each name, whose terms are made when a text 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..terms.owners import EntriesKey
@@ -41,9 +41,10 @@ class MemberTable:
     def __init__(self, layout: Layout, has_value: Callable[[int], bool]) -> None:
         self.layout = layout
         members = enumerate(zip(layout.closed_names, layout.nodes, strict=True))
-        self._texts = sorted(
+        self.texts = sorted(
             (b'"' + name, index) for index, (name, node) in members if has_value(node)
         )
+        self._valued = sum(1 << index for _, index in self.texts)
 
     @staticmethod
     def is_table(layout: Layout) -> bool:
@@ -63,9 +64,17 @@ class MemberTable:
         The first `passed` members were written or left out. Empty if there are none left. Cost: one
         look at each member.
         """
+        last = self.last(passed)
+        return tuple([pair for pair in self.texts if passed <= pair[1] < last])
+
+    def last(self, passed: int) -> int:
+        """Return the number of the first member that cannot come next."""
         left = self.layout.required >> passed
-        last = passed + (left & -left).bit_length() if left else len(self)
-        return tuple([pair for pair in self._texts if passed <= pair[1] < last])
+        return passed + (left & -left).bit_length() if left else len(self)
+
+    def has_run(self, passed: int) -> bool:
+        """Return whether a run has any member."""
+        return bool(self._valued >> passed & (1 << self.last(passed) - passed) - 1)
 
 
 class Language(Protocol):
@@ -110,6 +119,18 @@ class MemberEntries:
     def texts(self, passed: int) -> tuple[tuple[bytes, int], ...]:
         """Return the names in quotes that may come next, with the numbers of their members."""
         return self._table.run(passed)
+
+    def all_texts(self) -> Sequence[tuple[bytes, int]]:
+        """Return all names in quotes."""
+        return self._table.texts
+
+    def last(self, passed: int) -> int:
+        """Return the number of the first member that cannot come next."""
+        return self._table.last(passed)
+
+    def has_texts(self, passed: int) -> bool:
+        """Return whether a declared member may come next."""
+        return self._table.has_run(passed)
 
     def other(self, passed: int) -> int:
         """Return the members whose names are not declared; they come behind all others."""

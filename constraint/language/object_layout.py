@@ -64,6 +64,11 @@ class Layout:
         """The canonical spellings of the names, with the closing quote."""
         return tuple(canonical_body(name) + b'"' for name in self.names)
 
+    @cached_property
+    def sorted_names(self) -> tuple[bytes, ...]:
+        """The same in ascending order."""
+        return tuple(sorted(self.closed_names))
+
     def _mentioned(self) -> dict[str, None]:
         """Return all names that the shape tells apart: declared ones first, in their order."""
         names = dict.fromkeys(self._named)

@@ -6,7 +6,7 @@ decides what follows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
 
@@ -42,6 +42,18 @@ class Entries(Protocol):
 
         The first `passed` entries were written or left out.
         """
+        ...
+
+    def all_texts(self) -> Sequence[tuple[bytes, int]]:
+        """Return all (text, entry) pairs in ascending order of the texts."""
+        ...
+
+    def last(self, passed: int) -> int:
+        """Return the first entry that cannot come next, as one before it must."""
+        ...
+
+    def has_texts(self, passed: int) -> bool:
+        """Return whether `texts` are any."""
         ...
 
     def other(self, passed: int) -> int:
