@@ -160,3 +160,32 @@ def test_names_that_are_begun_beside_declared_ones(
             same(fsm, other, state, at)
             named += fsm._automaton._unread.get(state, (None, -1))[1] >= 0
     assert named
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 60), (3, 60), (0, 13), (14, 14)])
+def test_a_token_that_leaves_a_string_leads_where_its_bytes_lead(low: int, high: int) -> None:
+    limited = {"type": "string", "minLength": low, "maxLength": high}
+    for schema in (limited, {"properties": {"a": limited, "b": True}, "required": ["a"]}):
+        fsm, plain, left = fsm_of(schema), fsm_of(schema), 0
+        begin = b'"' if schema is limited else b'{"a": "'
+        for length in range(max(low - 2, 0), high + 2):
+            text = begin + b"x" * length
+            at = plain.advance_bytes(plain.start, text)
+            state = fsm.start
+            for byte in text:
+                mask = unpack(fsm.token_mask(state), VOCABULARY.size)
+                state = fsm.advance(state, byte) if mask[byte] else -1
+                if state < 0:
+                    break
+            assert (state < 0) == (at is None)
+            if at is None:
+                continue
+            same(fsm, plain, state, at)
+            for token_id in allowed_ids(fsm.token_mask(state), VOCABULARY.size).tolist():
+                spelled = VOCABULARY.token_bytes[token_id] or b""
+                if b'"' in spelled:
+                    behind = plain.advance_bytes(at, spelled)
+                    assert behind is not None
+                    same(fsm, plain, fsm.advance(state, token_id), behind)
+                    left += 1
+        assert left > 3

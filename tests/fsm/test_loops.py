@@ -11,8 +11,10 @@ from schema_maker import grammars
 from small_vocabulary import check_walk, small_vocabulary
 
 from lockstitch.constraint.grammar import Grammar, compile_grammar
+from lockstitch.constraint.language.prelude import Prelude
+from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import walker
-from lockstitch.fsm.loops import ALWAYS, BEHIND, WHOLE
+from lockstitch.fsm.loops import ABOVE_ASCII, ALWAYS, ASCII, BEHIND, WHOLE, chain_of
 from lockstitch.fsm.token_fsm import TokenFSM
 from lockstitch.fsm.trie import VocabularyTrie
 from lockstitch.fsm.vocabulary import Vocabulary
@@ -191,3 +193,26 @@ def test_masks_do_not_depend_on_what_is_big(monkeypatch: pytest.MonkeyPatch) -> 
             changed.setattr(walker, "BIG", 1000)
             large = masks(compile_grammar(given))
         assert all((one == other).all() for one, other in zip(small, large, strict=True))
+
+
+@pytest.mark.parametrize("most", [1, 5, 64])
+def test_gaps_are_chains_of_blanks(most: int) -> None:
+    style = TextStyle("flexible", max_whitespace=most)
+    shared, chains = Prelude.shared_states(style), 0
+    for state in range(len(shared)):
+        found = chain_of(state, shared.rows.__getitem__)
+        if found is None:
+            continue
+        low, high, other, reach = found
+        ((counted, _),) = shared.rows[state]
+        assert counted == ASCII & ~(low | high << 64)
+        assert other == ABOVE_ASCII
+        for byte in [b for b in range(128) if counted >> b & 1][:3]:
+            at: int | None = state
+            for _ in range(reach):
+                assert at is not None
+                at = shared.step(at, byte)
+            assert at is not None
+            assert [mask for mask, _ in shared.rows[at]] != [counted]
+        chains += reach == most
+    assert chains

@@ -1,0 +1,84 @@
+"""With which bytes states begin, and the texts of a list: what walks are cut short by."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from schema_maker import grammars
+from small_vocabulary import check_walk, small_vocabulary
+
+from lockstitch.constraint.grammar import compile_grammar
+from lockstitch.constraint.text.style import TextStyle
+from lockstitch.fsm.state_table import StateTable
+from lockstitch.fsm.token_fsm import TokenFSM
+
+VOCABULARY = small_vocabulary()
+STYLES = [
+    TextStyle("flexible"),
+    TextStyle("flexible", "any", "any", max_whitespace=2),
+    TextStyle("compact"),
+]
+NAMES = ["a", "ab", "abc", "b", "bc", "x", "y", "é", "long name", 'a"', "ab\\", "10", "A", "AB"]
+PROPERTIES: dict[str, Any] = {name: {"type": "integer"} for name in NAMES}
+
+
+def table_of(fsm: TokenFSM) -> StateTable:
+    return fsm._builder.walker.table
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_each_byte_of_a_state_is_among_its_starts(seed: int, style: TextStyle) -> None:
+    rng, noted = random.Random(seed), 0
+    for _, grammar in grammars(8, seed=seed, style=style):
+        fsm = TokenFSM(grammar, VOCABULARY)
+        check_walk(grammar, fsm, rng, 8)
+        table, automaton = table_of(fsm), fsm._automaton
+        for state in np.flatnonzero(table.starts[: len(automaton)]).tolist():
+            starts, row = int(table.starts[state]), automaton.row(state)
+            missing = [
+                b for mask, _ in row for b in range(256) if mask >> b & ~starts >> (b & 63) & 1
+            ]
+            assert not missing, (state, missing)
+            noted += state >= len(automaton.shared)
+    assert noted > 20
+
+
+def listed(**keywords: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": PROPERTIES, **keywords}
+
+
+LISTS = [
+    listed(additionalProperties=False),
+    listed(),
+    listed(required=["y", "b"]),
+    listed(required=["a"], additionalProperties={"type": "array"}),
+    {"type": "array", "items": listed(additionalProperties=False)},
+    listed(properties={**PROPERTIES, "ab": False}),
+    listed(properties={**PROPERTIES, "o": listed()}),
+]
+
+
+@pytest.mark.parametrize("schema", LISTS)
+def test_rows_of_texts_are_what_the_automaton_tells(schema: dict[str, Any]) -> None:
+    grammar = compile_grammar({"type": "json", "value": schema}, style=STYLES[0])
+    fsm, rng, checked = TokenFSM(grammar, VOCABULARY), random.Random(1), 0
+    for _ in range(6):
+        check_walk(grammar, fsm, rng, 20)
+    table, automaton = table_of(fsm), fsm._automaton
+    for state in range(len(automaton)):
+        if automaton.listed(state) is None or not table.is_known(state):
+            continue
+        found = automaton.alternatives(state)
+        first, last = table.states[state, 4:6].tolist()
+        rows = table.texts.array[first:last].tolist()
+        texts = [table.text_bytes.array[begin:end].tobytes() for begin, end, _ in rows]
+        assert found.texts is not None
+        assert texts == sorted(texts)
+        assert tuple(texts) == found.texts.texts
+        assert tuple(tail for _, _, tail in rows) == found.texts.tails
+        checked += len(rows) > 6
+    assert checked
