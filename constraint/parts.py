@@ -48,6 +48,10 @@ class Texts(NamedTuple):
     texts: tuple[bytes, ...]
     tails: tuple[int, ...]
 
+    def only(self, most: int) -> tuple[int, ...]:
+        """Return the state behind the text if there is only one, of `most` bytes, or none."""
+        return self.tails if len(self.texts) == 1 and len(self.texts[0]) <= most else ()
+
 
 class Alternatives(NamedTuple):
     """A state taken apart: lexemes and captures, fixed texts, and the state of all that is left.

@@ -39,6 +39,12 @@ class EntryTexts:
         self._bytes = text_bytes
         self._tables: dict[tuple[int, bool], Table | None] = {}
 
+    @property
+    def held_bytes(self) -> int:
+        """Return the size of the tables."""
+        tables = [table for table in self._tables.values() if table is not None]
+        return sum(table.rows.nbytes + table.entries.nbytes for table in tables)
+
     def of(self, place: Next) -> tuple[int, int] | None:
         """Return where the texts of a place begin and end; None where more than texts follow.
 

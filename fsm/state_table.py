@@ -7,7 +7,7 @@ comes behind it, and fixed texts with the states behind them. Captures stay with
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate, chain
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..constraint.automaton import DEAD, NO_STATE, Automaton
-from ..constraint.parts import Branch, SharedStates, Texts
+from ..constraint.parts import Alternatives, Branch, SharedStates, Texts
 from .columns import (
     ACCEPTS,
     CAPTURES,
@@ -37,6 +37,7 @@ from .loops import LOOP_COLUMNS, chain_of, loop_of, may_loop
 from .starts import row_starts
 
 SHORT = 3  # a text that one token reads together with what is behind
+AHEAD = 4  # states that are taken apart before a walk asks for them
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
 
 
@@ -78,15 +79,12 @@ class StateTable:
         elif self._cells[state * STATE_COLUMNS + LOOP] == UNKNOWN:
             self.find_loop(state)
 
-    def know(self, state: int) -> None:
-        """Take one state apart or fill its row, unless that was done before."""
-        if self.is_known(state):
-            return
-        listed = self.automaton.listed(state)
-        told = None if listed is None else self._entry_texts.of(listed)
-        if told is not None:
-            self.cover()
-            self._note(state, (0, 0, *told, False))
+    def know(self, state: int, ahead: int = AHEAD) -> None:
+        """Take one state apart or fill its row, unless that was done before.
+
+        So it is done with what a walk would ask for next, `ahead` states in a row at most.
+        """
+        if self.is_known(state) or self._is_told(state):
             return
         parts = self.automaton.alternatives(state)
         if parts.rest == state and self.automaton.is_lexeme(state):
@@ -94,6 +92,24 @@ class StateTable:
         if parts.rest == state:
             self.fill_row(state)
             return
+        for head in self._take_apart(state, parts):
+            self.know(head)
+        if ahead:
+            for tail in self._next_asked(parts):
+                self.know(tail, ahead - 1)
+
+    def _is_told(self, state: int) -> bool:
+        """Note the texts of a place in a list; return whether that is all there is to know."""
+        place = self.automaton.listed(state)
+        texts = None if place is None else self._entry_texts.of(place)
+        if texts is None:
+            return False
+        self.cover()
+        self._note(state, (0, 0, *texts, False))
+        return True
+
+    def _take_apart(self, state: int, parts: Alternatives) -> list[int]:
+        """Note what a state is made of; return the lexemes that have to be known as well."""
         shared = len(self._shared_wide)  # states that are known
         heads = [] if parts.rest is None else [parts.rest]
         branches = array("i", [] if parts.rest is None else (parts.rest, SAME, 0, parts.rest, NEAR))
@@ -116,17 +132,16 @@ class StateTable:
         first_text, last_text = (0, 0) if parts.texts is None else self._append_texts(parts.texts)
         self.cover()
         self._note(state, (first, last, first_text, last_text, bool(captures)))
-        for head in heads:
-            self.know(head)
-        for branch in parts.branches:
-            tail = branch.tail
-            if tail is not None and (
-                self._cells[branch.head * STATE_COLUMNS + ACCEPTS] or self.automaton.is_soon(tail)
-            ):
-                self.know(tail)
-        texts = parts.texts.texts if parts.texts is not None else ()
-        if len(texts) == 1 and len(texts[0]) <= SHORT and parts.texts is not None:
-            self.know(parts.texts.tails[0])
+        return heads
+
+    def _next_asked(self, parts: Alternatives) -> Iterator[int]:
+        """Yield the states behind parts that may be empty or are short, and those told cheaply."""
+        for head, tail, _ in parts.branches:
+            accepts = self._cells[head * STATE_COLUMNS + ACCEPTS]
+            if tail is not None and (accepts or self.automaton.is_soon(tail)):
+                yield tail
+        if parts.texts is not None:
+            yield from parts.texts.only(SHORT)
 
     def wide_branch(self, state: int) -> int | None:
         """Return the branch of a state that is known and nothing but a wide lexeme and a tail."""
@@ -254,7 +269,7 @@ class StateTable:
         grown = (self.branches, self.texts, self.text_bytes, self.loops)
         arrays: list[npt.NDArray[Any]] = [self.rows, self.states, self.starts]
         arrays += [each.array for each in grown]
-        return sum(array.nbytes for array in arrays)
+        return sum(array.nbytes for array in arrays) + self._entry_texts.held_bytes
 
 
 @dataclass(frozen=True, slots=True)

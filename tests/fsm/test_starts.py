@@ -12,6 +12,7 @@ from small_vocabulary import check_walk, small_vocabulary
 
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
+from lockstitch.fsm import state_table
 from lockstitch.fsm.state_table import StateTable
 from lockstitch.fsm.token_fsm import TokenFSM
 
@@ -82,3 +83,21 @@ def test_rows_of_texts_are_what_the_automaton_tells(schema: dict[str, Any]) -> N
         assert tuple(tail for _, _, tail in rows) == found.texts.tails
         checked += len(rows) > 6
     assert checked
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "minItems": 3000, "items": {"const": "a"}},
+        {"type": "array", "minItems": 3000, "prefixItems": [{"const": "a"}] * 3000},
+    ],
+    ids=["items", "prefix"],
+)
+def test_a_long_row_of_short_texts_is_not_taken_apart_at_once(
+    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_table, "SHORT", 8)  # such texts are longer than those of today
+    grammar = compile_grammar({"type": "json", "value": schema}, style=TextStyle("compact"))
+    fsm = TokenFSM(grammar, VOCABULARY)
+    check_walk(grammar, fsm, random.Random(2), 12)
+    assert 4 < np.count_nonzero(table_of(fsm).states[:, 2] >= 0) < 300
