@@ -171,7 +171,7 @@ class Productivity:
 
     def array_length(self, shape: ArrayShape) -> int:
         """Return the length of a shortest text of an array shape."""
-        if shape in self.void:
+        if shape in self.void or (shape.high is not None and shape.low > shape.high):
             return INFINITE
         if self.has_distinct_items(shape):
             unique = self.distinct(shape)

@@ -469,3 +469,14 @@ class TestUniqueItems:
         schema = {"type": "array", "uniqueItems": False, "items": {"const": 1}, "minItems": 2}
         grammar = compile_grammar({"type": "json", "value": schema}, style=COMPACT)
         assert grammar.shortest() == b"[1,1]"
+
+    def test_more_items_than_are_allowed(self) -> None:
+        """Items with items of their own: how many differ is told late, that none fit is not."""
+        items = {"enum": [[], [1], {"a": 1}, True]}
+        with pytest.raises(UnsatisfiableGrammarError):
+            unique(items=items, minItems=3, maxItems=2)
+        array = {"type": "array", "uniqueItems": True, "items": items, "minItems": 3}
+        schema = {"oneOf": [{"type": "object"}, array], "maxItems": 2}
+        grammar = compile_grammar({"type": "json", "value": schema}, style=COMPACT)
+        assert grammar.is_prefix(b"{")
+        assert not grammar.is_prefix(b"[")
