@@ -22,7 +22,7 @@ from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
 from .free_names import FreeName, FreeNames
-from .member_table import Member, MemberEntries, MemberTable, Offered
+from .member_table import Member, MemberEntries, Offered
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
@@ -235,10 +235,10 @@ class JsonLanguage:
             return self.terms.EMPTY
         completion, number = self.productive.completion(shape), len(self._objects)
         self._objects.append(completion)
-        if self.in_order and self._one_spelling and MemberTable.is_table(completion.layout):
-            table = MemberTable(completion.layout, self._has_value)
-            self._entries[number] = MemberEntries(self, table, number)
-        written = self.productive.begin(completion.layout, number)
+        layout = completion.layout
+        if self.in_order and self._one_spelling and MemberEntries.is_list(layout):
+            self._entries[number] = MemberEntries(self, layout, number, self._has_value)
+        written = self.productive.begin(layout, number)
         return self.terms.concat(self.text.open_object, self.later(written))
 
     def later(self, key: Written | Offered | Items | Member) -> int:

@@ -1,4 +1,4 @@
-"""The declared members of an object as one table of texts.
+"""The declared members of an object as entries of a list.
 
 In the order of the schema, what may come next in an object is a run of its members: from the first
 that is not passed to the first that must not be left out. Where names have one spelling, and
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from ..terms.arena import TermArena
 from ..terms.owners import EntriesKey
 from ..text.json_text import JsonText
 from .object_completion import Written
@@ -33,48 +34,6 @@ class Offered(_Offered, EntriesKey):
     """The key of the members that may come next, each with the rest of the object."""
 
     __slots__ = ()
-
-
-class MemberTable:
-    """The members of one object that have a value, with the texts of their names in quotes."""
-
-    def __init__(self, layout: Layout, has_value: Callable[[int], bool]) -> None:
-        self.layout = layout
-        members = enumerate(zip(layout.closed_names, layout.nodes, strict=True))
-        self.texts = sorted(
-            (b'"' + name, index) for index, (name, node) in members if has_value(node)
-        )
-        self._valued = sum(1 << index for _, index in self.texts)
-
-    @staticmethod
-    def is_table(layout: Layout) -> bool:
-        """Return whether members are fixed texts and nothing is remembered of them but the last."""
-        return not layout.counts and not layout.obligations
-
-    def __len__(self) -> int:
-        return len(self.layout.names)
-
-    def may_end(self, passed: int) -> bool:
-        """Return whether no member is left that is required."""
-        return not self.layout.required >> passed
-
-    def run(self, passed: int) -> tuple[tuple[bytes, int], ...]:
-        """Return the (text, member) pairs that may come next in ascending order of the texts.
-
-        The first `passed` members were written or left out. Empty if there are none left. Cost: one
-        look at each member.
-        """
-        last = self.last(passed)
-        return tuple([pair for pair in self.texts if passed <= pair[1] < last])
-
-    def last(self, passed: int) -> int:
-        """Return the number of the first member that cannot come next."""
-        left = self.layout.required >> passed
-        return passed + (left & -left).bit_length() if left else len(self)
-
-    def has_run(self, passed: int) -> bool:
-        """Return whether a run has any member."""
-        return bool(self._valued >> passed & (1 << self.last(passed) - passed) - 1)
 
 
 class Language(Protocol):
@@ -100,57 +59,75 @@ class Language(Protocol):
 
 
 class MemberEntries:
-    """The members of one object in the order of the schema as entries of a list."""
+    """The members of an object that have a value, in the order of the schema, as a list."""
 
-    def __init__(self, language: Language, table: MemberTable, number: int) -> None:
+    def __init__(
+        self, language: Language, layout: Layout, number: int, has_value: Callable[[int], bool]
+    ) -> None:
+        """`number` is that of the object in the keys of its terms."""
         self._language = language
-        self._table = table
+        self._layout = layout
         self._number = number
+        members = enumerate(zip(layout.closed_names, layout.nodes, strict=True))
+        self._texts = sorted(
+            (b'"' + name, index) for index, (name, node) in members if has_value(node)
+        )
+        self._valued = sum(1 << index for _, index in self._texts)
         self._free: int | None = None
         self.group: Hashable = (language, number)
         self.separator, self.end = language.text.comma, language.text.close_object
 
+    @staticmethod
+    def is_list(layout: Layout) -> bool:
+        """Return whether members are fixed texts and nothing is remembered of them but the last."""
+        return not layout.counts and not layout.obligations
+
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._layout.names)
 
     def _written(self, passed: int) -> Written:
         return Written(self._number, (1 << passed) - 1, first=False)
 
     def texts(self, passed: int) -> tuple[tuple[bytes, int], ...]:
-        """Return the names in quotes that may come next, with the numbers of their members."""
-        return self._table.run(passed)
+        """Return the names in quotes that may come next, with the numbers of their members.
+
+        Cost: one look at each member.
+        """
+        last = self.last(passed)
+        return tuple([pair for pair in self._texts if passed <= pair[1] < last])
 
     def all_texts(self) -> Sequence[tuple[bytes, int]]:
         """Return all names in quotes."""
-        return self._table.texts
+        return self._texts
 
     def last(self, passed: int) -> int:
         """Return the number of the first member that cannot come next."""
-        return self._table.last(passed)
+        left = self._layout.required >> passed
+        return passed + (left & -left).bit_length() if left else len(self)
 
     def has_texts(self, passed: int) -> bool:
         """Return whether a declared member may come next."""
-        return self._table.has_run(passed)
+        return bool(self._valued >> passed & (1 << self.last(passed) - passed) - 1)
 
     def other(self, passed: int) -> int:
         """Return the members whose names are not declared; they come behind all others."""
-        if not self._table.may_end(passed):
-            return 0
+        if not self.may_end(passed):
+            return TermArena.EMPTY
         if self._free is None:
             self._free = self._language.free_members(self._written(len(self)))
         return self._free
 
     def may_end(self, passed: int) -> bool:
         """Return whether the closing brace may follow."""
-        return self._table.may_end(passed)
+        return not self._layout.required >> passed
 
     def lexeme(self, entry: int) -> int | None:
         """Return the colon and the value where they are one lexeme."""
-        return self._language.named(self._table.layout.nodes[entry])
+        return self._language.named(self._layout.nodes[entry])
 
     def behind(self, entry: int) -> int:
         """Return the colon, the value and the rest of the object."""
-        member = Member(self._table.layout.nodes[entry], self._written(entry + 1))
+        member = Member(self._layout.nodes[entry], self._written(entry + 1))
         return self._language.expand(member)
 
     def rest(self, passed: int) -> int:
