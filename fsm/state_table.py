@@ -179,8 +179,8 @@ class StateTable:
         It shares their bytes, and its term is only made if somebody asks for it. So it is with what
         a state `beside` them is made of, if one is given: `Automaton.may_stand_beside`.
         """
-        # Places of one list share the bytes of their texts. Of what two of them offer, one is in the
-        # other or they have no text in common: the first text and the number tell which it is.
+        # Places of one list share the bytes of their texts. Of what two of them offer, one is in
+        # the other or no text is in both: the first text and the number tell which it is.
         key = int(self.texts.array[low, 0]) + place, high - low, beside
         state = self._within.get(key)
         if state is None:
