@@ -260,6 +260,11 @@ class Automaton:
             self._alternatives[state] = found
         return found
 
+    def is_row(self, state: int) -> bool:
+        """Return whether a state need not be taken apart, as its term begins with no shared part."""
+        term = self.terms_of[state]
+        return term != UNMADE and self._splits.begins_with_row(term)
+
     def listed(self, state: int) -> Next | None:
         """Return what may come behind a separator of a list, None for other states."""
         return self._entries.next(state)

@@ -99,7 +99,7 @@ class Splits:
         kind = node[0]
         if kind == Kind.LEXEME:
             return Alternatives((Branch(self._number(head), self._number(tail)),), None, None)
-        if (kind in _ROWS and not (kind == Kind.REPEAT and self._begins_apart(node[1]))) or (
+        if self._is_row(node) or (
             kind == Kind.UNION and self._begins_with_bytes(head) and self._is_plain(tail)
         ):
             return Alternatives((), None, self._number(term))
@@ -109,6 +109,15 @@ class Splits:
         if len(text) == 1 and self._is_plain(tail):
             return None
         return Alternatives((), Texts((text,), (self._number(tail),)), None)
+
+    def begins_with_row(self, term: int) -> bool:
+        """Return whether there is nothing to take apart: a row tells what the term begins with."""
+        node = self.terms.nodes[term]
+        return self._is_row(self.terms.nodes[node[1]] if node[0] == Kind.CONCAT else node)
+
+    def _is_row(self, node: tuple[Any, ...]) -> bool:
+        kind = node[0]
+        return kind in _ROWS and not (kind == Kind.REPEAT and self._begins_apart(node[1]))
 
     def _begins_apart(self, inner: int) -> bool:
         """Return whether what is repeated may begin with a lexeme, as items with their comma do."""

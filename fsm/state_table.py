@@ -84,7 +84,12 @@ class StateTable:
 
         So it is done with what a walk would ask for next, `ahead` states in a row at most.
         """
-        if self.is_known(state) or self._is_told(state):
+        if self.is_known(state):
+            return
+        if self.automaton.is_row(state):
+            self.fill_row(state)
+            return
+        if self._is_told(state):
             return
         parts = self.automaton.alternatives(state)
         if parts.rest == state and self.automaton.is_lexeme(state):
@@ -322,7 +327,10 @@ def _write(row: npt.NDArray[np.int32], pairs: Iterable[tuple[int, int]]) -> None
     """Write (byte mask, state) pairs into a row."""
     row.fill(DEAD)
     for mask, successor in pairs:
-        row[_bytes_in(mask)] = successor
+        if mask & (mask - 1):
+            row[_bytes_in(mask)] = successor
+        else:
+            row[mask.bit_length() - 1] = successor
 
 
 @lru_cache(maxsize=4096)
