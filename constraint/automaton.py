@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .captured import Captured
-from .entries import EntryStates, Next
+from .entries import TEXT, EntryStates
 from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
@@ -47,7 +47,7 @@ class Automaton:
         self._folded: dict[tuple[int, int], int] = {}
         self._folds = Folds(self.terms)
         self._counters = Counters(self.terms)
-        self._entries = EntryStates(self)
+        self.entries = EntryStates(self)
         self._splits = Splits(self.terms, self.number, self._behind_texts)
         self._counts: dict[int, Bounded | None] = {}
         self._counting: dict[Bounded, int] = {}
@@ -56,7 +56,7 @@ class Automaton:
         self._unread: dict[int, tuple[Callable[[], Texts], int]] = {}
         self._unmade: dict[int, Callable[[], int]] = {}
         self._pairs: dict[tuple[int, int], int] = {}
-        self._accepting: set[int] = set()
+        self._accepting: set[int] = set()  # of states without a term
         self._machines = MachineStates(self.terms, self.number, self.unmade)
         self.finished = self.number(self.terms.EPSILON)
         self.start = self.number(grammar.start)
@@ -86,13 +86,17 @@ class Automaton:
         bounded = self._counts.get(state)
         if bounded is not None:
             return self._counters.term(*bounded)
-        unmade = self._unmade.get(state)
-        return self._entries.term(state) if unmade is None else unmade()
+        place = self.entries.place(state)
+        return self._unmade[state]() if place is None else self.entries.term(place)
+
+    def unmade_row(self, states: int) -> int:
+        """Number some new states whose terms are made when somebody asks; return the first."""
+        first = len(self.terms_of)
+        self.terms_of += [UNMADE] * states
+        return first
 
     def _behind_texts(self, entries: Entries, tail: int) -> int:
-        first, new = self._entries.first(entries, tail, len(self.terms_of))
-        self.terms_of += [UNMADE] * new
-        return first
+        return self.entries.of(entries, self.number(tail)).at(TEXT, 0)
 
     def _any_text(self, texts: Texts) -> int:
         """Return the term of some texts and what follows each of them."""
@@ -137,7 +141,7 @@ class Automaton:
             return self.terms.counts(term)
         if state in self._unmade:
             return False
-        return self._counts.get(state) is not None or self._entries.counts(state)
+        return self._counts.get(state) is not None or self.entries.counts(state)
 
     def bounded(self, state: int) -> Bounded | None:
         """Return the counter that a state begins with, and its bounds; None without one."""
@@ -158,6 +162,8 @@ class Automaton:
             state = self._counting[bounded] = len(self.terms_of)
             self._counts[state] = bounded
             self.terms_of.append(UNMADE)
+            if self._counters.nullable(*bounded[:2]):
+                self._accepting.add(state)
         return state
 
     def row(self, state: int) -> list[tuple[int, int]]:
@@ -231,17 +237,17 @@ class Automaton:
         """Return whether the text may end in this state."""
         if state < self._first_own:
             return self.shared.accepts(state)
-        if self.terms_of[state] == UNMADE:
-            if state in self._accepting:
-                return True
-            bounded = self._counts.get(state)
-            return bounded is not None and self._counters.nullable(bounded[0], bounded[1])
-        return self.terms.nullable(self.term(state))
+        term = self.terms_of[state]
+        return state in self._accepting if term == UNMADE else self.terms.nullable(term)
 
     def accepting(self, first: int) -> list[bool]:
         """Return of each state from `first` on whether the text may end in it."""
-        terms, nullable = enumerate(self.terms_of[first:], first), self.terms.nullable
-        return [self.is_accepting(s) if term == UNMADE else nullable(term) for s, term in terms]
+        nullable = self.terms.nullable
+        found = [term != UNMADE and nullable(term) for term in self.terms_of[first:]]
+        for state in self._accepting:
+            if state >= first:
+                found[state - first] = True
+        return found
 
     def alternatives(self, state: int) -> Alternatives:
         """Take a state apart: unions, and the heads of concatenations, until lexemes show."""
@@ -256,22 +262,14 @@ class Automaton:
             elif state in self._machines:
                 found = Alternatives((), None, state)
             else:
-                found = self._entries.alternatives(state) or self.split(self.term(state))
+                found = self.entries.alternatives(state) or self.split(self.term(state))
             self._alternatives[state] = found
         return found
 
     def is_row(self, state: int) -> bool:
-        """Return whether a state need not be taken apart, as its term begins with no shared part."""
+        """Return whether a term begins with no shared part: then nothing is to be taken apart."""
         term = self.terms_of[state]
         return term != UNMADE and self._splits.begins_with_row(term)
-
-    def listed(self, state: int) -> Next | None:
-        """Return what may come behind a separator of a list, None for other states."""
-        return self._entries.next(state)
-
-    def is_soon(self, state: int) -> bool:
-        """Return whether a state is asked for where the state before it is."""
-        return self._entries.is_soon(state)
 
     def split(self, term: int) -> Alternatives:
         """Take a term apart: unions, and the heads of concatenations, until lexemes show."""

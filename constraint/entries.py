@@ -1,16 +1,16 @@
-"""States between the entries of a list: known from the list, without their terms.
+"""States in a list: known from the list, without their terms.
 
-The members of an object are entries in an order: each begins with a fixed text, its name; between
-two of them stands a separator, behind the last the end. What a state there is made of follows from
-how many entries are passed and from what comes behind the list. So it is told without the terms,
-which would be made at each name that a text takes and never be looked at.
+The members of an object are entries in an order: each begins with a fixed text, its name, and has a
+value behind a lead, its colon; between two of them stands a separator, behind the last the end.
+What a state there is made of follows from how many entries are passed and from what comes behind
+the list. So it is told without the terms, which would be made at each name that a text takes and
+never be looked at. All states of a list are numbered in one go: which is which is arithmetic.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Hashable
 from typing import NamedTuple, Protocol
 
 from .parts import Alternatives, Branch, Texts
@@ -18,7 +18,10 @@ from .terms.arena import Kind
 from .terms.owners import Entries
 from .terms.terms import Terms
 
-NO_PLACE = None, 0, False
+# What was read last, of an entry: its text, the lead, its value, the separator. The states of a
+# list are numbered in this order, each for all entries, and then the one where nothing was read.
+TEXT, LEAD, VALUE, SEPARATOR, NOTHING = range(5)
+NO_TEXTS = Texts((), ())
 
 
 class Numbering(Protocol):
@@ -34,8 +37,12 @@ class Numbering(Protocol):
         """Return the term of a state, and make it if that was not done before."""
         ...
 
-    def unmade(self, term: Callable[[], int]) -> int:
-        """Return a new state whose term is made when somebody asks for it."""
+    def counts(self, state: int) -> bool:
+        """Return whether a counter may be near the beginning of a state."""
+        ...
+
+    def unmade_row(self, states: int) -> int:
+        """Number some new states whose terms are made when somebody asks; return the first."""
         ...
 
     def split(self, term: int) -> Alternatives:
@@ -44,24 +51,37 @@ class Numbering(Protocol):
 
 
 class Listed(NamedTuple):
-    """Some entries and the term behind them; the state behind the text of entry 0."""
+    """Some entries, how many, and the state behind them; the first of their own states.
 
-    entries: Entries
-    tail: int
-    first: int
-
-
-class Next(NamedTuple):
-    """What may come behind a separator: entries from `passed` to before `last`, and `other`.
-
-    `first` is the state behind the text of entry 0.
+    `told` says whether these are told without their terms: not if they count, and only if all signs
+    are lexemes, whose states come last.
     """
 
     entries: Entries
+    size: int
+    tail: int
     first: int
-    passed: int
-    last: int
-    other: Alternatives | None
+    told: bool
+    lead: int
+    separator: int
+    end: int
+
+    def at(self, kind: int, entry: int) -> int:
+        """Return the state where a part of an entry was read last."""
+        return self.first + kind * self.size + entry
+
+
+class Place(NamedTuple):
+    """What a state of a list stands for: the part that was read last, of an entry."""
+
+    listed: Listed
+    kind: int
+    entry: int
+
+    @property
+    def passed(self) -> int:
+        """How many entries are written or left out."""
+        return 0 if self.kind == NOTHING else self.entry + 1
 
 
 class EntryStates:
@@ -71,130 +91,134 @@ class EntryStates:
         self._numbering = numbering
         self.terms = numbering.terms
         self._firsts: list[int] = []  # ascending
+        self._lasts: list[int] = []
         self._lists: list[Listed] = []
-        self._known: dict[tuple[Hashable, int], int] = {}
-        self._rests: dict[tuple[int, int], int] = {}
-        self._nexts: dict[tuple[int, int], int] = {}
-        self._places: dict[int, tuple[Listed, int, bool]] = {}
-        self._values: set[int] = set()
+        self._known: dict[tuple[Hashable, int], Listed] = {}
         self._others: dict[tuple[int, int], Alternatives] = {}
 
-    def first(self, entries: Entries, tail: int, free: int) -> tuple[int, int]:
-        """Return the state behind the text of entry 0, and how many states are new.
+    def of(self, entries: Entries, tail: int) -> Listed:
+        """Return the list of some entries before a state, with states of its own."""
+        key = entries.group, tail
+        found = self._known.get(key)
+        if found is None:
+            size, number = len(entries), self._numbering.number
+            first = self._numbering.unmade_row(NOTHING * size + 1)
+            signs = entries.lead, entries.separator, entries.end
+            states = (number(sign) for sign in signs)
+            told = self._are_lexemes(entries, signs) and not self._numbering.counts(tail)
+            found = self._known[key] = Listed(entries, size, tail, first, told, *states)
+            self._firsts.append(first)
+            self._lasts.append(first + NOTHING * size)
+            self._lists.append(found)
+        return found
 
-        Those are numbered from `free` on.
-        """
-        known = self._known.get((entries.group, tail))
-        if known is not None:
-            return known, 0
-        self._known[entries.group, tail] = free
-        self._firsts.append(free)
-        self._lists.append(Listed(entries, tail, free))
-        return free, len(entries)
+    def _are_lexemes(self, entries: Entries, signs: tuple[int, ...]) -> bool:
+        nodes = self.terms.nodes
+        return all(nodes[sign][0] == Kind.LEXEME for sign in (entries.opening, *signs))
 
-    def _list_of(self, state: int) -> Listed:
-        """Return the list of a state behind the text of an entry."""
-        return self._lists[bisect_right(self._firsts, state) - 1]
+    def place(self, state: int) -> Place | None:
+        """Return what a state of a list stands for; None for other states."""
+        at = bisect_right(self._firsts, state) - 1
+        if at < 0 or state > self._lasts[at]:
+            return None
+        listed = self._lists[at]
+        if state == self._lasts[at]:
+            return Place(listed, NOTHING, 0)
+        return Place(listed, *divmod(state - listed.first, listed.size))
 
-    def term(self, state: int) -> int:
-        """Return the term of a state behind the text of an entry."""
-        listed = self._list_of(state)
-        behind = listed.entries.behind(state - listed.first)
-        return self.terms.concat(behind, listed.tail)
+    def term(self, place: Place) -> int:
+        """Return the term of a state of a list."""
+        listed, kind, entry = place
+        entries, concat = listed.entries, self.terms.concat
+        if kind == TEXT:
+            term = entries.behind(entry)
+        elif kind == LEAD:
+            term = concat(entries.value(entry), entries.rest(entry + 1))
+        elif kind == VALUE:
+            term = entries.rest(entry + 1)
+        else:
+            term = entries.next(entry + 1) if kind == SEPARATOR else entries.whole
+        return concat(term, self._numbering.term(listed.tail))
 
     def counts(self, state: int) -> bool:
         """Return whether a counter that counts may be in such a state: it is in what follows."""
-        return self.terms.counts(self._list_of(state).tail)
+        place = self.place(state)
+        return place is not None and self._numbering.counts(place.listed.tail)
 
     def is_soon(self, state: int) -> bool:
-        """Return whether a state is one between entries or before the value of one.
+        """Return whether a state is one between the parts of entries.
 
         What leads there is short: whoever asks for that will ask for the state.
         """
-        return state in self._places or state in self._values
+        place = self.place(state)
+        return place is not None and place.kind != TEXT
 
     def alternatives(self, state: int) -> Alternatives | None:
         """Take a state apart; None if its term has to be."""
-        place = self._places.get(state)
-        if place is not None:
-            listed, passed, begun = place
-            return self._next(listed, passed) if begun else self._rest(listed, passed)
-        at = bisect_right(self._firsts, state) - 1
-        if at < 0 or state >= self._firsts[at] + len(self._lists[at].entries):
+        place = self.place(state)
+        if place is None or not place.listed.told:
             return None
-        return self._behind(self._lists[at], state)
+        listed, kind, entry = place
+        if kind == LEAD:
+            return self._value(listed, entry)
+        if kind in (SEPARATOR, NOTHING):
+            return self._next(place)
+        pairs = [self.behind(listed, entry)] if kind == TEXT else self.after(listed, entry)
+        return Alternatives(tuple([Branch(*pair) for pair in pairs]), None, None)
 
-    def _behind(self, listed: Listed, state: int) -> Alternatives | None:
-        """Take apart what is behind the text of an entry: one lexeme and the rest, or its term."""
-        entries, entry = listed.entries, state - listed.first
-        if self.terms.counts(listed.tail) or not self._is_flexible(entries):
-            return None
-        rest = self._state(self._rests, listed, entry + 1, begun=False)
-        lexeme = entries.lexeme(entry)
-        if lexeme is not None:
-            return Alternatives((Branch(self._numbering.number(lexeme), rest),), None, None)
-        self._numbering.term(rest)  # so that the rest is this state also where its term shows
-        found = self._numbering.split(self._numbering.term(state))
-        self._values.update(branch.tail for branch in found.branches if branch.tail is not None)
+    def behind(self, listed: Listed, entry: int) -> tuple[int, int]:
+        """Return the lexeme behind the text of an entry, as a state, and the state behind it."""
+        lexeme = listed.entries.lexeme(entry)
+        if lexeme is None:
+            return listed.lead, listed.at(LEAD, entry)
+        return self._numbering.number(lexeme), listed.at(VALUE, entry)
+
+    def after(self, listed: Listed, entry: int) -> list[tuple[int, int]]:
+        """Return the signs that may follow an entry, as states, and the states behind them."""
+        entries, passed, found = listed.entries, entry + 1, []
+        if entries.has_texts(passed) or entries.other(passed) != self.terms.EMPTY:
+            found.append((listed.separator, listed.at(SEPARATOR, entry)))
+        if entries.may_end(passed):
+            found.append((listed.end, listed.tail))
         return found
 
-    def _is_flexible(self, entries: Entries) -> bool:
-        nodes = self.terms.nodes
-        return bool(nodes[entries.separator][0] == Kind.LEXEME == nodes[entries.end][0])
+    def _value(self, listed: Listed, entry: int) -> Alternatives:
+        """Take apart the value of an entry, which may be a list of entries, with what follows."""
+        rest, number = listed.at(VALUE, entry), self._numbering.number
+        inner = listed.entries.inner(entry)
+        if inner is not None:
+            within = self.of(inner, rest)
+            return Alternatives((Branch(number(inner.opening), within.at(NOTHING, 0)),), None, None)
+        term = self._numbering.term
+        term(rest)  # so that the rest is this state also where its term shows
+        return self._numbering.split(term(listed.at(LEAD, entry)))
 
-    def _state(
-        self, known: dict[tuple[int, int], int], listed: Listed, passed: int, *, begun: bool
-    ) -> int:
-        """Return the state where some entries are passed, and a separator was read if `begun`."""
-        state = known.get((listed.first, passed))
-        if state is None:
-            state = self._numbering.unmade(partial(self._term_at, listed, passed, begun))
-            known[listed.first, passed] = state
-            self._places[state] = listed, passed, begun
-        return state
-
-    def _term_at(self, listed: Listed, passed: int, begun: bool) -> int:
-        entries = listed.entries
-        term = entries.next(passed) if begun else entries.rest(passed)
-        return self.terms.concat(term, listed.tail)
-
-    def _rest(self, listed: Listed, passed: int) -> Alternatives:
-        entries, number = listed.entries, self._numbering.number
-        branches = []
-        if entries.has_texts(passed) or entries.other(passed) != self.terms.EMPTY:
-            after = self._state(self._nexts, listed, passed, begun=True)
-            branches.append(Branch(number(entries.separator), after))
-        if entries.may_end(passed):
-            branches.append(Branch(number(entries.end), number(listed.tail)))
-        return Alternatives(tuple(branches), None, None)
-
-    def next(self, state: int) -> Next | None:
-        """Return what may come next in a state behind a separator; None for others."""
-        listed, passed, begun = self._places.get(state, NO_PLACE)
-        if listed is None or not begun:
-            return None
-        entries = listed.entries
-        other = self._other(listed, passed)
-        return Next(entries, listed.first, passed, entries.last(passed), other)
-
-    def _other(self, listed: Listed, passed: int) -> Alternatives | None:
+    def other(self, listed: Listed, passed: int) -> Alternatives | None:
         """Return what entries with other texts are made of, None if there are none."""
         other = listed.entries.other(passed)
         if other == self.terms.EMPTY:
             return None
         found = self._others.get((listed.first, other))
         if found is None:
-            found = self._numbering.split(self.terms.concat(other, listed.tail))
+            tail = self._numbering.term(listed.tail)
+            found = self._numbering.split(self.terms.concat(other, tail))
             self._others[listed.first, other] = found
         return found
 
-    def _next(self, listed: Listed, passed: int) -> Alternatives:
-        found = self._other(listed, passed)
-        pairs = [(text, listed.first + entry) for text, entry in listed.entries.texts(passed)]
-        if found is None:
-            return Alternatives((), Texts(*zip(*pairs, strict=True)), None)
-        if found.texts is not None:
-            pairs += zip(found.texts.texts, found.texts.tails, strict=True)
-            pairs.sort()
-        joined = Texts(*zip(*pairs, strict=True)) if pairs else None
-        return Alternatives(found.branches, joined, found.rest)
+    def _next(self, place: Place) -> Alternatives:
+        """Take apart a state behind a separator, or at the beginning of a list."""
+        listed, entries, other = (
+            place.listed,
+            place.listed.entries,
+            self.other(place.listed, place.passed),
+        )
+        first = listed.at(TEXT, 0)
+        pairs = [(text, first + entry) for text, entry in entries.texts(place.passed)]
+        texts = NO_TEXTS if other is None or other.texts is None else other.texts
+        pairs += zip(texts.texts, texts.tails, strict=True)
+        if place.kind == NOTHING and entries.may_end(0):
+            pairs.append((entries.closing, listed.tail))
+        found = Texts(*zip(*sorted(pairs), strict=True)) if pairs else None
+        if other is None:
+            return Alternatives((), found, None)
+        return Alternatives(other.branches, found, other.rest)

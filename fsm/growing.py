@@ -44,14 +44,18 @@ class Growing:
         self.array[first:last] = rows
         return first, last
 
+    def with_room(self, rows: int) -> npt.NDArray[Any]:
+        """Return the array with room for some more rows behind those that count."""
+        if self.count + rows > len(self.array):
+            self.array = with_room(self.array, self.count + rows)
+            self._cells = self.array.reshape(-1).data
+        return self.array
+
     def _grown(self, rows: int) -> tuple[int, int]:
         """Make room for some rows; return where they begin and end."""
-        first, last = self.count, self.count + rows
-        if last > len(self.array):
-            self.array = with_room(self.array, last)
-            self._cells = self.array.reshape(-1).data
-        self.count = last
-        return first, last
+        self.with_room(rows)
+        first, self.count = self.count, self.count + rows
+        return first, self.count
 
 
 def with_room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:

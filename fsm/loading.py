@@ -17,6 +17,7 @@ from .columns import STATE_COLUMNS, UNKNOWN
 from .counted import count
 from .following import follow
 from .kernels import explore
+from .lists import tell_list
 from .loops import LOOP_COLUMNS
 from .patches import write_words
 from .starts import starts_of
@@ -53,6 +54,21 @@ def load_kernels() -> None:
         exits,
         asked,
         asked[:, 0].copy(),
+    )
+    row = np.zeros((1, 3), np.int32)
+    tell_list(
+        states.copy().repeat(8, 0),
+        branches,
+        0,
+        texts,
+        0,
+        (1, 1, 0, 0, 0, 0),
+        row[:, :2].repeat(3, 0),
+        row[:, :2].copy(),
+        np.zeros(1, np.bool_),
+        row,
+        row,
+        (False, False, False),
     )
     starts_of(0, starts, *language)
     follow(*language, b"a", 0, False, np.zeros((4, 5), np.int32), np.zeros((4, 5), np.int32))

@@ -31,13 +31,14 @@ from .columns import (
     STATE_COLUMNS,
     UNKNOWN,
 )
-from .entry_texts import EntryTexts
 from .growing import FIRST_ROOM, Growing, with_room
+from .lists import Lists
 from .loops import LOOP_COLUMNS, chain_of, loop_of, may_loop
 from .starts import row_starts
 
 SHORT = 3  # a text that one token reads together with what is behind
 AHEAD = 4  # states that are taken apart before a walk asks for them
+FEW_STATES = 8  # that are written one by one as fast
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
 
 
@@ -69,8 +70,8 @@ class StateTable:
         self._shared_wide = known.wide
         self._wide: dict[int, bool] = {}
         self._again: dict[int, list[int]] = {}  # loops of what is repeated, by its state
-        self._entry_texts = EntryTexts(self.texts, self.text_bytes)
-        self._within: dict[tuple[int, int, int], int] = {}
+        self._lists = Lists(automaton, self.branches, self.texts, self.text_bytes, known.wide)
+        self._within: dict[tuple[int, int, int, int], int] = {}
 
     def tell(self, state: int) -> None:
         """Tell a walk what it asks of a state: what it is made of, or its loop if that is known."""
@@ -89,8 +90,12 @@ class StateTable:
         if self.automaton.is_row(state):
             self.fill_row(state)
             return
-        if self._is_told(state):
-            return
+        place = self._lists.place(state)
+        if place is not None:
+            self.cover()
+            self._lists.tell(place, self.states)
+            if self.is_known(state):
+                return
         parts = self.automaton.alternatives(state)
         if parts.rest == state and self.automaton.is_lexeme(state):
             parts = self.automaton.inside(state)
@@ -102,16 +107,6 @@ class StateTable:
         if ahead:
             for tail in self._next_asked(parts):
                 self.know(tail, ahead - 1)
-
-    def _is_told(self, state: int) -> bool:
-        """Note the texts of a place in a list; return whether that is all there is to know."""
-        place = self.automaton.listed(state)
-        texts = None if place is None else self._entry_texts.of(place)
-        if texts is None:
-            return False
-        self.cover()
-        self._note(state, (0, 0, *texts, False))
-        return True
 
     def _take_apart(self, state: int, parts: Alternatives) -> list[int]:
         """Note what a state is made of; return the lexemes that have to be known as well."""
@@ -143,7 +138,7 @@ class StateTable:
         """Yield the states behind parts that may be empty or are short, and those told cheaply."""
         for head, tail, _ in parts.branches:
             accepts = self._cells[head * STATE_COLUMNS + ACCEPTS]
-            if tail is not None and (accepts or self.automaton.is_soon(tail)):
+            if tail is not None and (accepts or self.automaton.entries.is_soon(tail)):
                 yield tail
         if parts.texts is not None:
             yield from parts.texts.only(SHORT)
@@ -184,9 +179,11 @@ class StateTable:
         It shares their bytes, and its term is only made if somebody asks for it. So it is with what
         a state `beside` them is made of, if one is given: `Automaton.may_stand_beside`.
         """
-        # Places of one list share the bytes of their texts. Of what two of them offer, one is in
-        # the other or no text is in both: the first text and the number tell which it is.
-        key = int(self.texts.array[low, 0]) + place, high - low, beside
+        # Lists of the same entries share the bytes of their texts. Of what two places of one list
+        # offer, one is in the other or no text is in both: the first text, what is behind it and
+        # the number tell which it is.
+        begin, _, behind = self.texts.rows(low, low + 1)
+        key = begin + place, behind, high - low, beside
         state = self._within.get(key)
         if state is None:
             rows = self.texts.array[low:high].copy()
@@ -256,8 +253,12 @@ class StateTable:
             starts = np.zeros(len(larger), np.uint64)
             starts[: len(self.starts)] = self.starts
             self.starts = starts
-        for state, accepts in enumerate(self.automaton.accepting(self._judged), self._judged):
-            self._cells[state * STATE_COLUMNS + ACCEPTS] = accepts
+        accepting = self.automaton.accepting(self._judged)
+        if len(accepting) > FEW_STATES:
+            self.states[self._judged : size, ACCEPTS] = accepting
+        else:
+            for state, accepts in enumerate(accepting, self._judged):
+                self._cells[state * STATE_COLUMNS + ACCEPTS] = accepts
         self._judged = size
 
     def is_wide(self, head: int) -> bool:
@@ -276,7 +277,7 @@ class StateTable:
         grown = (self.branches, self.texts, self.text_bytes, self.loops)
         arrays: list[npt.NDArray[Any]] = [self.rows, self.states, self.starts]
         arrays += [each.array for each in grown]
-        return sum(array.nbytes for array in arrays) + self._entry_texts.held_bytes
+        return sum(array.nbytes for array in arrays) + self._lists.held_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
 from ..terms.shortest import INFINITE
 from ..text.json_text import JsonText
+from ..text.number_set import WHOLE, NumberSet
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
@@ -28,6 +29,8 @@ from .object_layout import Layout, subsets
 from .productivity import Productivity
 from .unique_items import UniqueItems
 from .values import Comparable, ValueText, read_value
+
+EVERY_NUMBER = NumberSet(), NumberSet(step=WHOLE)
 
 
 class Containers(NamedTuple):
@@ -155,15 +158,30 @@ class JsonLanguage:
         return self.productive.length(key)
 
     def named(self, node: int) -> int | None:
-        """Return the values of a node with the colon before them if that is one lexeme."""
+        """Return the values of a node with the colon before them if that is one lexeme.
+
+        Those are values of a type, with or without null: no term is made of others.
+        """
         shapes = self.graph.shapes(node)
-        if shapes.arrays or shapes.objects:
+        if shapes.arrays or shapes.objects or shapes.strings not in (0, self.text.any_body):
             return None
         known = self._joined.get(id(shapes))
         if known is None:  # the shapes are kept, so that no other gets their identity
-            known = shapes, self.text.after_colon.get(self.expand(node))
-            self._joined[id(shapes)] = known
+            numbers = [each for each in shapes.numbers if each not in EVERY_NUMBER]
+            lexeme = None if numbers else self.text.after_colon.get(self.expand(node))
+            known = self._joined[id(shapes)] = shapes, lexeme
         return known[1]
+
+    def members_of(self, node: int) -> MemberEntries | None:
+        """Return the members of the objects of a node if it has no other values."""
+        shapes = self.graph.shapes(node)
+        if shapes != Shapes(objects=shapes.objects) or len(shapes.objects) != 1:
+            return None
+        terms = self.terms
+        _, opening, members = terms.nodes[self.expand(node)]
+        assert opening == self.text.open_object
+        _, _, written = terms.nodes[members]
+        return self._entries.get(written.shape)
 
     def _value(self, node: int) -> int:
         shapes: Shapes = self.graph.shapes(node)
@@ -236,9 +254,9 @@ class JsonLanguage:
         completion, number = self.productive.completion(shape), len(self._objects)
         self._objects.append(completion)
         layout = completion.layout
-        if self.in_order and self._one_spelling and MemberEntries.is_list(layout):
-            self._entries[number] = MemberEntries(self, layout, number, self._has_value)
         written = self.productive.begin(layout, number)
+        if self.in_order and self._one_spelling and MemberEntries.is_list(layout):
+            self._entries[number] = MemberEntries(self, layout, written, self._has_value)
         return self.terms.concat(self.text.open_object, self.later(written))
 
     def later(self, key: Written | Offered | Items | Member) -> int:

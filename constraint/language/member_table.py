@@ -45,6 +45,14 @@ class Language(Protocol):
         """Return the values of a node with the colon before them if that is one lexeme."""
         ...
 
+    def members_of(self, node: int) -> MemberEntries | None:
+        """Return the members of the objects of a node if it has no other values."""
+        ...
+
+    def node(self, node: int) -> int:
+        """Return the term of the values of a node."""
+        ...
+
     def expand(self, key: Any) -> int:
         """Return the term of a key."""
         ...
@@ -62,20 +70,23 @@ class MemberEntries:
     """The members of an object that have a value, in the order of the schema, as a list."""
 
     def __init__(
-        self, language: Language, layout: Layout, number: int, has_value: Callable[[int], bool]
+        self, language: Language, layout: Layout, begin: Written, has_value: Callable[[int], bool]
     ) -> None:
-        """`number` is that of the object in the keys of its terms."""
+        """`begin` is the key of the whole object."""
         self._language = language
         self._layout = layout
-        self._number = number
+        self._number = begin.shape
         members = enumerate(zip(layout.closed_names, layout.nodes, strict=True))
         self._texts = sorted(
             (b'"' + name, index) for index, (name, node) in members if has_value(node)
         )
         self._valued = sum(1 << index for _, index in self._texts)
         self._free: int | None = None
-        self.group: Hashable = (language, number)
-        self.separator, self.end = language.text.comma, language.text.close_object
+        self.group: Hashable = (language, begin.shape)
+        text = language.text
+        self.opening, self.lead = text.open_object, text.colon
+        self.separator, self.end, self.closing = text.comma, text.close_object, b"}"
+        self.whole = language.later(begin)
 
     @staticmethod
     def is_list(layout: Layout) -> bool:
@@ -118,12 +129,28 @@ class MemberEntries:
         return self._free
 
     def may_end(self, passed: int) -> bool:
-        """Return whether the closing brace may follow."""
+        """Return whether the closing brace may follow a member, or the opening one."""
         return not self._layout.required >> passed
+
+    def has_value(self, entry: int) -> bool:
+        """Return whether a member may be written at all."""
+        return bool(self._valued >> entry & 1)
+
+    def is_required(self, entry: int) -> bool:
+        """Return whether a member must be written."""
+        return bool(self._layout.required >> entry & 1)
 
     def lexeme(self, entry: int) -> int | None:
         """Return the colon and the value where they are one lexeme."""
         return self._language.named(self._layout.nodes[entry])
+
+    def inner(self, entry: int) -> MemberEntries | None:
+        """Return the members of the value of a member, if that is an object and nothing else."""
+        return self._language.members_of(self._layout.nodes[entry])
+
+    def value(self, entry: int) -> int:
+        """Return the value of a member."""
+        return self._language.node(self._layout.nodes[entry])
 
     def behind(self, entry: int) -> int:
         """Return the colon, the value and the rest of the object."""

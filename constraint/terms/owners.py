@@ -30,8 +30,14 @@ class Entries(Protocol):
 
     group: Hashable
     """What the meaning of the numbers depends on."""
+    opening: int
+    lead: int
     separator: int
     end: int
+    closing: bytes
+    """The end where no entry is before it."""
+    whole: int
+    """The entries and the end, behind the opening."""
 
     def __len__(self) -> int:
         """Return a bound of the numbers of entries."""
@@ -61,11 +67,27 @@ class Entries(Protocol):
         ...
 
     def may_end(self, passed: int) -> bool:
-        """Return whether the end may follow behind an entry."""
+        """Return whether the end may follow behind an entry, or at the beginning."""
+        ...
+
+    def has_value(self, entry: int) -> bool:
+        """Return whether an entry is ever offered."""
+        ...
+
+    def is_required(self, entry: int) -> bool:
+        """Return whether an entry must not be left out: nothing behind it comes before it."""
         ...
 
     def lexeme(self, entry: int) -> int | None:
-        """Return the lexeme between the text of an entry and the rest, None if it is more."""
+        """Return the lead and the value of an entry as one lexeme, None if they are more."""
+        ...
+
+    def inner(self, entry: int) -> Entries | None:
+        """Return the entries that the value of an entry is a list of, None for other values."""
+        ...
+
+    def value(self, entry: int) -> int:
+        """Return the term of the value of an entry."""
         ...
 
     def behind(self, entry: int) -> int:

@@ -10,9 +10,11 @@ import pytest
 from schema_maker import grammars
 from small_vocabulary import check_walk, small_vocabulary
 
+from lockstitch.constraint.entries import NO_TEXTS, SEPARATOR, TEXT, VALUE
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import state_table
+from lockstitch.fsm.columns import FIRST_BRANCH, LOOP
 from lockstitch.fsm.state_table import StateTable
 from lockstitch.fsm.token_fsm import TokenFSM
 
@@ -64,25 +66,31 @@ LISTS = [
 
 
 @pytest.mark.parametrize("schema", LISTS)
-def test_rows_of_texts_are_what_the_automaton_tells(schema: dict[str, Any]) -> None:
+def test_states_of_lists_are_told_as_the_automaton_takes_them_apart(schema: dict[str, Any]) -> None:
     grammar = compile_grammar({"type": "json", "value": schema}, style=STYLES[0])
     fsm, rng, checked = TokenFSM(grammar, VOCABULARY), random.Random(1), 0
     for _ in range(6):
         check_walk(grammar, fsm, rng, 20)
     table, automaton = table_of(fsm), fsm._automaton
+    kinds = set()
     for state in range(len(automaton)):
-        if automaton.listed(state) is None or not table.is_known(state):
+        place = automaton.entries.place(state)
+        if place is None or not table.is_known(state):
             continue
-        found = automaton.alternatives(state)
-        first, last = table.states[state, 4:6].tolist()
-        rows = table.texts.array[first:last].tolist()
+        kinds.add(place.kind)
+        found, told = automaton.alternatives(state), table.states[state, FIRST_BRANCH:LOOP].tolist()
+        branches = table.branches.array[told[0] : told[1], :2].tolist()
+        assert [tuple(branch) for branch in branches] == [
+            (head, tail) for head, tail, _ in found.branches if tail is not None
+        ]
+        rows = table.texts.array[told[2] : told[3]].tolist()
         texts = [table.text_bytes.array[begin:end].tobytes() for begin, end, _ in rows]
-        assert found.texts is not None
         assert texts == sorted(texts)
-        assert tuple(texts) == found.texts.texts
-        assert tuple(tail for _, _, tail in rows) == found.texts.tails
+        want = found.texts or NO_TEXTS
+        assert (tuple(texts), tuple(tail for _, _, tail in rows)) == want
         checked += len(rows) > 6
     assert checked
+    assert kinds >= {TEXT, VALUE, SEPARATOR}
 
 
 @pytest.mark.parametrize(
