@@ -242,12 +242,9 @@ class Automaton:
 
     def accepting(self, first: int) -> list[bool]:
         """Return of each state from `first` on whether the text may end in it."""
+        terms, accepts = enumerate(self.terms_of[first:], first), self._accepting.__contains__
         nullable = self.terms.nullable
-        found = [term != UNMADE and nullable(term) for term in self.terms_of[first:]]
-        for state in self._accepting:
-            if state >= first:
-                found[state - first] = True
-        return found
+        return [accepts(s) if term == UNMADE else nullable(term) for s, term in terms]
 
     def alternatives(self, state: int) -> Alternatives:
         """Take a state apart: unions, and the heads of concatenations, until lexemes show."""

@@ -19,6 +19,12 @@ class Captured:
         self.terms = terms
         self._number = number
 
+    def sign_behind(self, branch: Branch) -> int | None:
+        """Return the state of a sign that stands behind every text, None if none does."""
+        _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]
+        sign = owner.sign_behind(key)
+        return None if sign is None else self._number(sign)
+
     def after(self, branch: Branch, text: bytes | None) -> int:
         """Return the state after the head of a capture has matched `text`.
 

@@ -9,16 +9,18 @@ Where the owner cannot list what is taken, a capture is walked text by text.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from ..constraint.automaton import DEAD, Automaton
+from ..constraint.automaton import DEAD, NO_STATE, Automaton
 from ..constraint.parts import Branch
 from ..constraint.stepping import step
 from .bitmask import Bitmask, allow, empty_mask, forbid
+from .head_masks import HeadMask, Sparse
 from .recent import Recent
 from .trie import VocabularyTrie, find_node
 from .walker import NO_NODES
@@ -48,6 +50,10 @@ class Builder(Protocol):
         """Add what a lexeme allows below some nodes; return the nodes where it ends."""
         ...
 
+    def below(self, nodes: Ints, head: int) -> HeadMask:
+        """Return what a lexeme allows below some nodes; looked up if any grammar has met it so."""
+        ...
+
 
 @dataclass(slots=True)
 class CaptureMask:
@@ -57,10 +63,10 @@ class CaptureMask:
     begins if its head leaves out that text: of the tokens from there on it is not known.
     """
 
-    mask: Bitmask
+    mask: Sparse
     doubtful: Ints
     blocked: tuple[bytes, ...] = ()
-    left: Bitmask = field(init=False)
+    left: Sparse = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing is blocked as long as nobody says so."""
@@ -83,27 +89,28 @@ class Captures:
         self._automaton, self._trie = builder.automaton, builder.trie
         self._known: Recent[tuple[int, int, bytes], CaptureMask] = Recent(KNOWN_BYTES)
         self._unknown: list[Unknown] = []
+        self._signs: dict[int, int] = {}  # the bytes that they begin with, modulo 64
 
     @property
     def held_bytes(self) -> int:
         """Return the size of what is kept."""
         return self._known.held_bytes
 
-    def mask(self, at: Ints, branch: Branch) -> Bitmask:
-        """Return the mask of a capture below some nodes.
+    def add(self, at: Ints, branch: Branch, mask: Bitmask) -> None:
+        """Allow in a mask what a capture allows below some nodes.
 
         What is cut out below one of them may be allowed below another inside its subtree; so nodes
         that lie above others have masks of their own.
         """
         if not (at[1:] < self._trie.skip[at[:-1]]).any():
-            return self._mask(at, branch)
+            self._add(at, branch, mask)
+            return
         above = self._above(at, at)
-        mask = self._mask(at[~above], branch)
+        self._add(at[~above], branch, mask)
         for node in at[above]:
-            mask = mask | self._mask(np.array([node], np.int32), branch)
-        return mask
+            self._add(np.array([node], np.int32), branch, mask)
 
-    def _mask(self, at: Ints, branch: Branch) -> Bitmask:
+    def _add(self, at: Ints, branch: Branch, mask: Bitmask) -> None:
         shares = self._automaton.captured.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
         if outer:
@@ -114,15 +121,18 @@ class Captures:
                 unknown.ends.append(ends)
         blocked = self._automaton.captured.blocked(branch)
         if blocked is None:
-            return self._each_text(at, branch)
+            mask |= self._each_text(at, branch)
+            return
         new = self._new_capture(at, branch)
-        mask = self._without(at, new, blocked) if blocked else new.mask
+        left = self._without(at, new, blocked) if blocked else new.mask
         if outer or not len(new.doubtful):  # what is doubtful here is so for the outer one
-            return mask
+            left.add_to(mask)
+            return
         nodes = self._with_tokens(new.doubtful)
         if len(nodes) > MOST_DOUBTFUL:
-            return self._each_text(at, branch)
-        return self._asked(mask, nodes, at, self._automaton.captured.alone(branch))
+            mask |= self._each_text(at, branch)
+            return
+        mask |= self._asked(left, nodes, at, self._automaton.captured.alone(branch))
 
     def _with_tokens(self, nodes: Ints) -> Ints:
         """Return the nodes in the subtrees of some nodes that have tokens, ascending."""
@@ -132,9 +142,9 @@ class Captures:
         with_tokens: Ints = found[start[found + 1] > start[found]]
         return with_tokens
 
-    def _asked(self, mask: Bitmask, nodes: Ints, at: Ints, state: int) -> Bitmask:
+    def _asked(self, left: Sparse, nodes: Ints, at: Ints, state: int) -> Bitmask:
         """Return the mask with the tokens of some nodes asked one by one, from the nodes `at`."""
-        trie, mask = self._trie, mask.copy()
+        trie, mask = self._trie, left.whole(self._builder.size)
         for node in nodes.tolist():
             forbid(mask, trie.tokens_at(node))
             text = trie.path(node)
@@ -168,35 +178,57 @@ class Captures:
 
     def _new_capture(self, at: Ints, branch: Branch) -> CaptureMask:
         """Return the mask of a capture as if its text were different from all others."""
-        state = self._automaton.captured.after(branch, None)
+        head = self._builder.below(at, branch.head)
+        goes_on = self._may_go_on(head, branch)
+        state = self._automaton.captured.after(branch, None) if goes_on else NO_STATE
         key = (branch.head, state, at.tobytes())
-        kept = not self._unknown  # what is met on the way is told to outer ones
+        kept = not self._unknown or not goes_on  # what is met on the way is told to outer ones
         found = self._known[key] if kept else None
         if found is None:
-            mask = empty_mask(self._builder.size)
-            below = self._trie.inner(self._builder.through(at, branch.head, mask))
-            unknown = Unknown(branch)
-            self._unknown.append(unknown)
-            self._builder.add(below, state, mask)
-            self._unknown.pop()
-            doubtful = np.concatenate([NO_NODES, *unknown.ends])
-            found = CaptureMask(mask, doubtful)
+            found = (
+                self._gone_on(branch, head, state) if goes_on else CaptureMask(head.mask, NO_NODES)
+            )
             if kept:
-                size = 2 * mask.nbytes + doubtful.nbytes + at.nbytes + ENTRY_BYTES
+                size = 2 * found.mask.held_bytes + found.doubtful.nbytes + at.nbytes + ENTRY_BYTES
                 self._known.put(key, found, size)
         return found
 
-    def _without(self, at: Ints, new: CaptureMask, blocked: tuple[bytes, ...]) -> Bitmask:
+    def _may_go_on(self, head: HeadMask, branch: Branch) -> bool:
+        """Return whether what follows a capture may begin in the token that the capture ends in."""
+        sign = self._automaton.captured.sign_behind(branch)
+        if sign is None or not head.begun:
+            return bool(head.begun)
+        starts = self._signs.get(sign)
+        if starts is None:
+            bits = sum(mask for mask, _ in self._automaton.row(sign))
+            starts = self._signs[sign] = bits | bits >> 64 | bits >> 128 | bits >> 192
+        return bool(starts & head.begun)
+
+    def _gone_on(self, branch: Branch, head: HeadMask, state: int) -> CaptureMask:
+        """Return the mask of a capture and of what follows it in the same token."""
+        mask, unknown = head.mask.whole(self._builder.size), Unknown(branch)
+        self._unknown.append(unknown)
+        self._builder.add(head.inner_exits, state, mask)
+        self._unknown.pop()
+        return CaptureMask(Sparse.of(mask), np.concatenate([NO_NODES, *unknown.ends]))
+
+    def _without(self, at: Ints, new: CaptureMask, blocked: tuple[bytes, ...]) -> Sparse:
         """Return the mask less all tokens that spell a blocked text or begin with one."""
         if new.blocked == blocked:
             return new.left
-        trie, mask = self._trie, new.mask.copy()
-        ends = np.cumsum(np.fromiter(map(len, blocked), np.int64, len(blocked)))
-        spelled = b"".join(blocked)
-        forbid_below(trie.nodes, trie.contents, trie.token_ids, at, spelled, ends, mask)
+        trie, left = self._trie, new.mask
+        ends = np.array(list(accumulate(map(len, blocked))), np.int64)
+        nodes = np.empty(len(at) * len(blocked), np.int32)
+        found = find_below(trie.nodes, trie.contents, at, b"".join(blocked), ends, nodes)
+        if found:
+            mask = left.whole(self._builder.size)
+            for node in nodes[:found].tolist():
+                forbid(mask, trie.tokens_at(node))
+                forbid(mask, trie.tokens_below(node))
+            left = Sparse.of(mask)
         if len(blocked) >= len(new.blocked):  # they are fewer and shorter inside a name
-            new.blocked, new.left = blocked, mask
-        return mask
+            new.blocked, new.left = blocked, left
+        return left
 
     def _each_exit(self, node: int, branch: Branch) -> Bitmask:
         """Return the mask of a capture below `node`, asking for every text what follows it."""
@@ -217,21 +249,19 @@ class Captures:
 
 
 @njit(cache=True, nogil=True)
-def forbid_below(
-    nodes: Any, contents: Any, token_ids: Any, starts: Any, texts: bytes, ends: Any, mask: Any
-) -> None:
-    """Clear the tokens that lead from some nodes over the end of a text, or to it.
+def find_below(nodes: Any, contents: Any, starts: Any, texts: bytes, ends: Any, found: Any) -> int:
+    """Find the nodes that lead from some nodes over some texts; return how many there are.
 
-    Shapes: nodes (n + 1, 4) and contents (n + 1, 4), those of a trie, with its token_ids; starts
-    (nodes,); ends (k,): where each text ends in `texts`; mask (words,).
+    Shapes: nodes (n + 1, 4) and contents (n + 1, 4), those of a trie; starts (nodes,); ends (k,):
+    where each text ends in `texts`; found (nodes * k,).
     """
+    count = 0
     for at in range(starts.shape[0]):
         begin = 0
         for text in range(ends.shape[0]):
             node = find_node(nodes, contents, texts, begin, ends[text], starts[at])
             begin = ends[text]
-            if node < 0:
-                continue
-            for i in range(nodes[node, 3], nodes[nodes[node, 2], 3]):
-                token = token_ids[i]
-                mask[token >> 5] &= ~(np.int32(1) << np.int32(token & 31))
+            if node >= 0:
+                found[count] = node
+                count += 1
+    return count

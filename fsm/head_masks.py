@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .bitmask import Bitmask, pack
+from .bitmask import Bitmask, empty_mask, pack
+from .loops import BELOW
+from .trie import VocabularyTrie
 
 Ints = npt.NDArray[np.int32]
 
@@ -31,6 +33,14 @@ class Sparse:
             return cls(None, mask)
         return cls(words[:found].copy(), bits[:found].copy())
 
+    def whole(self, size: int) -> Bitmask:
+        """Return the mask for a vocabulary of `size` tokens, an array of its own."""
+        if self.words is None:
+            return self.bits.copy()
+        mask = empty_mask(size)
+        mask[self.words] = self.bits
+        return mask
+
     def add_to(self, mask: Bitmask) -> None:
         """Allow in `mask` what this one allows."""
         if self.words is None:
@@ -49,12 +59,21 @@ class HeadMask:
     """What a lexeme allows below a node of the trie, whatever follows it.
 
     `mask` has every token that stays inside the lexeme or ends with it; `exits` are the trie nodes
-    where the lexeme may end, `inner_exits` those of them that have nodes below.
+    where the lexeme may end, `inner_exits` those of them that have nodes below, `begun` the bytes
+    directly below these, modulo 64, as bits.
     """
 
     mask: Sparse
     exits: Ints
     inner_exits: Ints
+    begun: int
+
+    @classmethod
+    def of(cls, mask: Bitmask, exits: Ints, trie: VocabularyTrie) -> HeadMask:
+        """Return what a walk has found: its mask and where the lexeme may end."""
+        inner = trie.inner(exits)
+        begun = int(np.bitwise_or.reduce(trie.contents[inner, BELOW], initial=np.uint64(0)))
+        return cls(Sparse.of(mask), exits, inner, begun)
 
     @property
     def held_bytes(self) -> int:

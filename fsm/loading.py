@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from .bitmask import pack, set_tokens
-from .capture_masks import forbid_below
+from .capture_masks import find_below
 from .columns import STATE_COLUMNS, UNKNOWN
 from .counted import count
 from .following import follow
@@ -74,7 +74,7 @@ def load_kernels() -> None:
     follow(*language, b"a", 0, False, np.zeros((4, 5), np.int32), np.zeros((4, 5), np.int32))
     begins, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
     count(trie.nodes, rows, rows, states, 0, 0, begins, stack, counts, whole, exits, exits)
-    forbid_below(trie.nodes, trie.contents, trie.token_ids, none, b"", np.empty(0, np.int64), mask)
+    find_below(trie.nodes, trie.contents, none, b"", np.empty(0, np.int64), none.copy())
     write_words(mask, none, none)
     for allowed in (False, True):
         set_tokens(mask, none, allowed)

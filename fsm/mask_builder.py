@@ -26,7 +26,7 @@ from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
 from .columns import CAPTURED, EXIT, NESTED, NOTHING, ROOT, WIDE
 from .counted import FEW_PARTS, CountedTokens
-from .head_masks import HeadMask, Sparse
+from .head_masks import HeadMask
 from .loading import load_kernels
 from .recent import Recent
 from .vocabulary import Vocabulary
@@ -36,7 +36,7 @@ Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
 SHARED_BYTES = 64 << 20  # of each kind that grammars over one vocabulary share
 ENTRY_BYTES = 256  # of a key and its place in a table
-Name = tuple[bytes, int]  # a fingerprint and a node
+Name = tuple[bytes, int | bytes]  # a fingerprint, and a node or the bytes of an array of nodes
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class MaskBuilder:
         self.trie = vocabulary.trie
         self._table = self.walker.table
         self._shared = _SHARED.setdefault(vocabulary, Shared(empty_mask(self.size)))
-        self._own: Recent[tuple[int, int], HeadMask] = Recent(KNOWN_BYTES)
+        self._own: Recent[tuple[int, int | bytes], HeadMask] = Recent(KNOWN_BYTES)
         self._captures = Captures(self)
         self._from_root = items_of(AT_ROOT, NOTHING, NOTHING)
 
@@ -125,6 +125,26 @@ class MaskBuilder:
             exits.append(nodes[big])
         return np.concatenate(exits)
 
+    def below(self, nodes: Ints, head: int) -> HeadMask:
+        """Return what a lexeme allows below some nodes; looked up if any grammar has met it so."""
+        if len(nodes) == 1 and not self.automaton.is_accepting(head):
+            return self.head(head, int(nodes[0]))
+        name, place = self.automaton.fingerprint(head), nodes.tobytes()
+        found = self._own[head, place] if name is None else self._shared.heads[name, place]
+        if found is None:
+            mask = empty_mask(self.size)
+            exits = self.through(nodes, head, mask)
+            found = HeadMask.of(mask, exits, self.trie)
+            self._keep(name, head, place, found)
+        return found
+
+    def _keep(self, name: bytes | None, head: int, place: int | bytes, found: HeadMask) -> None:
+        size = found.held_bytes + ENTRY_BYTES
+        if name is None:
+            self._own.put((head, place), found, size)
+        else:
+            self._shared.heads.put((name, place), found, size)
+
     def _walk(self, items: Ints, mask: Bitmask) -> Ints:
         """Do some items and what follows from them; return the exits."""
         exits, under = [], self.walker.begin()
@@ -148,7 +168,7 @@ class MaskBuilder:
         for state, nodes in captured.items():
             at = np.array(sorted(nodes), np.int32)
             for capture in self._table.captures[state]:
-                mask |= self._captures.mask(at, capture)
+                self._captures.add(at, capture, mask)
         return np.concatenate(more)
 
     def _beyond(self, node: int, branch: int, behind: int, mask: Bitmask) -> Ints:
@@ -168,13 +188,9 @@ class MaskBuilder:
         found = self._own[head, node] if name is None else self._shared.heads[name, node]
         if found is None:
             found = self._counted_head(head, node) or self._walked_head(head, node)
-            size = found.held_bytes + ENTRY_BYTES
-            if name is None:
-                self._own.put((head, node), found, size)
-            else:
-                self._shared.heads.put((name, node), found, size)
-                if node == ROOT and self._shared.wide is None and found.mask.words is None:
-                    self._shared.wide = found.mask.bits
+            self._keep(name, head, node, found)
+            if name and node == ROOT and self._shared.wide is None and found.mask.words is None:
+                self._shared.wide = found.mask.bits
         return found
 
     def _walked_head(self, head: int, node: int) -> HeadMask:
@@ -182,7 +198,7 @@ class MaskBuilder:
         self._table.know(head)
         exits = self._walk(items_of(np.array([node], np.int32), head, EXIT), mask)
         exits = exits[exits != node]
-        return HeadMask(Sparse.of(mask), exits, self.trie.inner(exits))
+        return HeadMask.of(mask, exits, self.trie)
 
     def _counted_head(self, head: int, node: int) -> HeadMask | None:
         """Return what a lexeme with a wide counter allows; None if it has none."""
@@ -190,7 +206,7 @@ class MaskBuilder:
         if counted is None or not self._table.is_wide(head):
             return None
         mask, exits = self._counted(counted, node).within(counted.low, counted.high)
-        return HeadMask(Sparse.of(mask), exits, self.trie.inner(exits))
+        return HeadMask.of(mask, exits, self.trie)
 
     def _whole(self, state: int) -> Bitmask | None:
         """Return what a wide lexeme or counter allows that has nothing behind it."""

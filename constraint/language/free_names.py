@@ -88,6 +88,10 @@ class FreeNames:
         """Return what follows a name that need not be remembered."""
         return None if self.text_matters(key) else self.finish(key, None)
 
+    def sign_behind(self, key: FreeName) -> int:
+        """Return the colon."""
+        return self.text.colon
+
     def shares_memory(self, key: FreeName, later: FreeName) -> bool:
         """Return whether both names may be of one object."""
         return key.written.shape == later.written.shape

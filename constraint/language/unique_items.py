@@ -322,6 +322,9 @@ class UniqueItems:
             return None if self.text_matters(key) else self.finish(key, None)
         return self.terms.EPSILON if key.last else None
 
+    def sign_behind(self, key: Closing | Text) -> None:
+        """Return None: a comma or a bracket."""
+
     def shares_memory(self, key: Closing | Text, later: Closing | Text) -> bool:
         """Return True: the items of one array have one owner."""
         return True

@@ -139,6 +139,10 @@ class CaptureOwner(Protocol):
         """Return what follows every text that is not blocked; None if that depends on the text."""
         ...
 
+    def sign_behind(self, key: Any) -> int | None:
+        """Return the term of a sign that stands behind every text, None if none does."""
+        ...
+
     def shares_memory(self, key: Any, later: Any) -> bool:
         """Return whether the text of a capture may be remembered where a later one is captured."""
         ...
