@@ -56,6 +56,7 @@ class Automaton:
         self._unread: dict[int, tuple[Callable[[], Texts], int]] = {}
         self._unmade: dict[int, Callable[[], int]] = {}
         self._pairs: dict[tuple[int, int], int] = {}
+        self.pair_at: dict[int, tuple[int, int]] = {}  # shared lexemes and what follows them
         self._accepting: set[int] = set()  # of states without a term
         self._machines = MachineStates(self.terms, self.number, self.unmade)
         self.finished = self.number(self.terms.EPSILON)
@@ -193,7 +194,7 @@ class Automaton:
         if state is None:
             state = self.unmade(partial(self.behind, head, tail))
             self._pairs[head, tail] = state
-            self._alternatives[state] = Alternatives((Branch(head, tail),), None, None)
+            self.pair_at[state] = head, tail
             if self.is_accepting(head) and self.is_accepting(tail):
                 self._accepting.add(state)
         return state
@@ -256,6 +257,8 @@ class Automaton:
                 if beside != NO_STATE:
                     found = self.alternatives(beside)
                 found = Alternatives(found.branches, texts(), found.rest)
+            elif state in self.pair_at:
+                found = Alternatives((Branch(*self.pair_at[state]),), None, None)
             elif state in self._machines:
                 found = Alternatives((), None, state)
             else:

@@ -87,6 +87,10 @@ class StateTable:
         """
         if self.is_known(state):
             return
+        pair = self.automaton.pair_at.get(state)
+        if pair is not None:
+            self._note_pair(state, *pair)
+            return
         if self.automaton.is_row(state):
             self.fill_row(state)
             return
@@ -107,6 +111,14 @@ class StateTable:
         if ahead:
             for tail in self._next_asked(parts):
                 self.know(tail, ahead - 1)
+
+    def _note_pair(self, state: int, head: int, tail: int) -> None:
+        """Note a shared lexeme and what follows it."""
+        self.cover()
+        branch = array("i", (head, tail, self._shared_wide[head], head, NEAR))
+        self._note(state, (*self.branches.append(branch), 0, 0, False))
+        if self._cells[head * STATE_COLUMNS + ACCEPTS]:
+            self.know(tail)
 
     def _take_apart(self, state: int, parts: Alternatives) -> list[int]:
         """Note what a state is made of; return the lexemes that have to be known as well."""
