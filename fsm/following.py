@@ -23,6 +23,8 @@ from .columns import (
     UNKNOWN,
 )
 
+ASK = -2  # less a state
+
 
 @njit(cache=True, nogil=True)
 def follow(
@@ -42,8 +44,8 @@ def follow(
 
     Shapes as for `kernels.explore`; now, then (w, 5): state and tail, or UNKNOWN, a tail, a range
     of texts and how many bytes of them were read. Captures of the first state are left out if
-    `beside_captures`. Returns how many parts there are, -1 if
-    a state on the way is not known or has captures, or if there is no room.
+    `beside_captures`. Returns how many parts there are, -1 if a state on the way has captures, or
+    if there is no room, `ASK - state` if one is not known.
     """
     first_own = shared.shape[0]
     parts = 1
@@ -64,7 +66,7 @@ def follow(
             if state != UNKNOWN:
                 row = states[state, ROW]
                 if row < 0 and states[state, FIRST_BRANCH] < 0:
-                    return -1
+                    return ASK - state
                 if states[state, CAPTURES] == 1 and not (spared and state == start):
                     return -1
                 more = states[state, ACCEPTS] == 1 and tail != NOTHING

@@ -17,7 +17,7 @@ from ..schemas.errors import GrammarTooLargeError
 from .bitmask import Bitmask, empty_mask
 from .columns import BIG, NOTHING, UNKNOWN
 from .counted import CountedTokens, count
-from .following import follow
+from .following import ASK, follow
 from .kernels import explore
 from .state_table import StateTable
 from .vocabulary import Vocabulary
@@ -28,6 +28,7 @@ GROWTH = 8  # what a walk did is done again with more room
 MOST_ROOM = 1 << 21  # items; about 100 MB, and some seconds
 ITEMS_A_STEP = 16
 MOST_PARTS = 64  # of the states behind a token
+MOST_TOLD = 8  # states on the way through a token behind a name
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
 NO_ITEMS = np.empty((0, 3), np.int32)
 AT_ROOT = np.zeros(1, np.int32)
@@ -156,25 +157,24 @@ class Walker:
             self._make_room(room, self._work[:items])
             before = under.seen = 0
 
-    def follow(self, state: int, token: bytes) -> int | None:
+    def follow(self, state: int, token: bytes, tell: bool = False) -> int | None:
         """Return the state behind a token, `DEAD` if there is none.
 
         None where the states on the way are not all known, as they are behind a mask: then it is
-        to be found byte by byte.
+        to be found byte by byte. With `tell`, some are told first.
         """
         table = self.table
+        if tell:
+            table.know(state)
         if state >= len(table.states):
             return None
-        arrays = (
-            table.shared,
-            table.rows,
-            table.states,
-            table.branches.array,
-            table.texts.array,
-            table.text_bytes.array,
-        )
         captures = table.captures.get(state)
-        count = follow(*arrays, token, state, bool(captures), self._parts, self._later_parts)
+        count = self._follow(state, token, captures is not None)
+        for _ in range(MOST_TOLD if tell else 0):
+            if count > ASK:
+                break
+            table.know(ASK - count)
+            count = self._follow(state, token, captures is not None)
         if count < 0:
             return None
         if not count and not captures:
@@ -183,6 +183,23 @@ class Walker:
         if captures is not None:
             return self._in_capture(captures, token, parts)
         return self._alone(parts)
+
+    def _follow(self, state: int, token: bytes, beside: bool) -> int:
+        table = self.table
+        count: int = follow(
+            table.shared,
+            table.rows,
+            table.states,
+            table.branches.array,
+            table.texts.array,
+            table.text_bytes.array,
+            token,
+            state,
+            beside,
+            self._parts,
+            self._later_parts,
+        )
+        return count
 
     def _in_capture(
         self, captures: tuple[Branch, ...], token: bytes, parts: list[list[int]]
@@ -217,7 +234,7 @@ class Walker:
         if text in (captured.blocked(capture) or ()):
             return DEAD
         state = captured.after(capture, text)
-        return state if state == DEAD else self.follow(state, token[end:])
+        return state if state == DEAD else self.follow(state, token[end:], tell=True)
 
     def _alone(self, parts: list[list[int]]) -> int:
         """Return the state of some parts, each a state or the rests of texts, and what follows."""
