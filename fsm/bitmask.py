@@ -75,3 +75,10 @@ def pack(mask: Any, words: Any, bits: Any) -> int:
             words[found], bits[found] = i, mask[i]
             found += 1
     return found
+
+
+@njit(cache=True, nogil=True)
+def join(mask: Any, words: Any, bits: Any) -> None:
+    """Set some bits of some words of a mask: mask (n,), words and bits (k,), all int32."""
+    for at in range(words.shape[0]):
+        mask[words[at]] |= bits[at]

@@ -96,13 +96,15 @@ class Captures:
         """Return the size of what is kept."""
         return self._known.held_bytes
 
-    def add(self, at: Ints, branch: Branch, mask: Bitmask) -> None:
-        """Allow in a mask what a capture allows below some nodes.
+    def add(self, nodes: list[int], branch: Branch, mask: Bitmask) -> None:
+        """Allow in a mask what a capture allows below some nodes, which come in ascending order.
 
         What is cut out below one of them may be allowed below another inside its subtree; so nodes
         that lie above others have masks of their own.
         """
-        if not (at[1:] < self._trie.skip[at[:-1]]).any():
+        at = np.array(nodes, np.int32)
+        ends = self._trie.skip[at].tolist()
+        if all(end <= after for end, after in zip(ends, nodes[1:], strict=False)):
             self._add(at, branch, mask)
             return
         above = self._above(at, at)

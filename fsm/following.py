@@ -66,7 +66,7 @@ def follow(
             if state != UNKNOWN:
                 row = states[state, ROW]
                 if row < 0 and states[state, FIRST_BRANCH] < 0:
-                    return ASK - state
+                    return int(ASK - state)
                 if states[state, CAPTURES] == 1 and not (spared and state == start):
                     return -1
                 more = states[state, ACCEPTS] == 1 and tail != NOTHING

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .bitmask import Bitmask, empty_mask, pack
+from .bitmask import Bitmask, empty_mask, join, pack
 from .loops import BELOW
 from .trie import VocabularyTrie
 
@@ -38,7 +38,7 @@ class Sparse:
         if self.words is None:
             return self.bits.copy()
         mask = empty_mask(size)
-        mask[self.words] = self.bits
+        join(mask, self.words, self.bits)
         return mask
 
     def add_to(self, mask: Bitmask) -> None:
@@ -46,7 +46,7 @@ class Sparse:
         if self.words is None:
             mask |= self.bits
         else:
-            mask[self.words] |= self.bits
+            join(mask, self.words, self.bits)
 
     @property
     def held_bytes(self) -> int:

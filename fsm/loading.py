@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from .bitmask import pack, set_tokens
+from .bitmask import join, pack, set_tokens
 from .capture_masks import find_below
 from .columns import STATE_COLUMNS, UNKNOWN
 from .counted import count
@@ -79,4 +79,5 @@ def load_kernels() -> None:
     for allowed in (False, True):
         set_tokens(mask, none, allowed)
     pack(mask, *np.empty((2, 1), np.int32))
+    join(mask, none, none)
     trie.find(b"a")

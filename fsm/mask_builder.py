@@ -166,10 +166,9 @@ class MaskBuilder:
             else:
                 more.append(self._beyond(node, state, NOTHING if tail == WIDE else EXIT, mask))
         for state, nodes in captured.items():
-            at = np.array(sorted(nodes), np.int32)
             for capture in self._table.captures[state]:
-                self._captures.add(at, capture, mask)
-        return np.concatenate(more)
+                self._captures.add(sorted(nodes), capture, mask)
+        return np.concatenate(more) if len(more) > 1 else NO_ITEMS
 
     def _beyond(self, node: int, branch: int, behind: int, mask: Bitmask) -> Ints:
         """Add what the wide lexeme of a branch allows; return the items behind it."""
