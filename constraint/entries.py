@@ -103,18 +103,19 @@ class EntryStates:
         if found is None:
             size, number = len(entries), self._numbering.number
             first = self._numbering.unmade_row(NOTHING * size + 1)
-            signs = entries.lead, entries.separator, entries.end
-            states = (number(sign) for sign in signs)
-            told = self._are_lexemes(entries, signs) and not self._numbering.counts(tail)
-            found = self._known[key] = Listed(entries, size, tail, first, told, *states)
+            lead, separator, end = entries.lead, entries.separator, entries.end
+            lexemes = self._are_lexemes(entries.opening, lead, separator, end)
+            told = lexemes and not self._numbering.counts(tail)
+            signs = number(lead), number(separator), number(end)
+            found = self._known[key] = Listed(entries, size, tail, first, told, *signs)
             self._firsts.append(first)
             self._lasts.append(first + NOTHING * size)
             self._lists.append(found)
         return found
 
-    def _are_lexemes(self, entries: Entries, signs: tuple[int, ...]) -> bool:
+    def _are_lexemes(self, *signs: int) -> bool:
         nodes = self.terms.nodes
-        return all(nodes[sign][0] == Kind.LEXEME for sign in (entries.opening, *signs))
+        return all(nodes[sign][0] == Kind.LEXEME for sign in signs)
 
     def place(self, state: int) -> Place | None:
         """Return what a state of a list stands for; None for other states."""

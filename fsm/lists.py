@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Hashable
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,7 +107,9 @@ class Lists:
         told, other = self._told(listed.entries), self._other(listed)
         rows = (high - low) * (len(told.texts) + len(other.texts) + 1)
         closing = self._bytes.append(array("B", listed.entries.closing))
-        signs = [(sign, self._wide[sign]) for sign in (listed.lead, listed.separator, listed.end)]
+        signs = array("i")
+        for sign in (listed.lead, listed.separator, listed.end):
+            signs.extend((sign, self._wide[sign]))
         self._branches.count, self._texts.count = tell_list(
             states,
             self._branches.with_room(3 * listed.size),
@@ -116,7 +117,7 @@ class Lists:
             self._texts.with_room(rows),
             self._texts.count,
             (low, high, listed.first, listed.tail, *closing),
-            np.array(signs, np.int32),
+            np.array(signs, np.int32).reshape(3, 2),
             *told,
             other.texts,
             (other.follows, other.is_texts, whole),
@@ -126,15 +127,21 @@ class Lists:
         """Return what lists of the same entries have in common; made for the first of them."""
         found = self._alike.get(entries.group)
         if found is None:
-            pairs = entries.all_texts()
-            texts = [text for text, _ in pairs]
-            begin = self._bytes.append(array("B", b"".join(texts)))[0]
-            ends = list(accumulate(map(len, texts), initial=begin))
-            rows = np.array([ends[:-1], ends[1:], [entry for _, entry in pairs]], np.int32)
-            size = len(entries)
-            heads = np.array([self._head(entries, entry) for entry in range(size)], np.int32)
-            required = np.array([entries.is_required(entry) for entry in range(size)], np.bool_)
-            found = Told(heads.reshape(size, 2), required, np.ascontiguousarray(rows.T))
+            texts = entries.all_texts()
+            end, rows = self._bytes.count, array("i")
+            for text, entry in texts:
+                begin, end = end, end + len(text)
+                rows.extend((begin, end, entry))
+            self._bytes.append(array("B", b"".join([text for text, _ in texts])))
+            heads, required, size = array("i"), bytearray(), len(entries)
+            for entry in range(size):
+                heads.extend(self._head(entries, entry))
+                required.append(entries.is_required(entry))
+            found = Told(
+                np.array(heads, np.int32).reshape(size, 2),
+                np.array(required, np.bool_),
+                np.array(rows, np.int32).reshape(len(texts), 3),
+            )
             self._alike[entries.group] = found
         return found
 
@@ -154,10 +161,12 @@ class Lists:
         texts, first = other.texts or NO_TEXTS, listed.entries.all_texts()[:1]
         if other.branches or other.rest is not None or (first and texts.texts[-1] >= first[0][0]):
             return Other(True, False, NO_TEXT)
-        begin = self._bytes.append(array("B", b"".join(texts.texts)))[0]
-        ends = list(accumulate(map(len, texts.texts), initial=begin))
-        rows = np.array([*zip(ends, ends[1:], texts.tails, strict=False)], np.int32)
-        return Other(True, True, rows)
+        end, rows = self._bytes.count, array("i")
+        for text, tail in zip(texts.texts, texts.tails, strict=True):
+            begin, end = end, end + len(text)
+            rows.extend((begin, end, tail))
+        self._bytes.append(array("B", b"".join(texts.texts)))
+        return Other(True, True, np.array(rows, np.int32).reshape(len(texts.texts), 3))
 
 
 @njit(cache=True, nogil=True)

@@ -14,6 +14,7 @@ from lockstitch.constraint.entries import NO_TEXTS, SEPARATOR, TEXT, VALUE
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import state_table
+from lockstitch.fsm.bitmask import allowed_ids
 from lockstitch.fsm.columns import FIRST_BRANCH, LOOP
 from lockstitch.fsm.state_table import StateTable
 from lockstitch.fsm.token_fsm import TokenFSM
@@ -91,6 +92,24 @@ def test_states_of_lists_are_told_as_the_automaton_takes_them_apart(schema: dict
         checked += len(rows) > 6
     assert checked
     assert kinds >= {TEXT, VALUE, SEPARATOR}
+
+
+def test_lists_of_the_same_entries_end_where_each_of_them_is() -> None:
+    """They share the bytes of their texts; a token that ends inside some tells which list it is."""
+    names = {"k": {"type": "null"}, "alpha": {"$ref": "#"}, "alps": {"type": "null"}}
+    schema = {"type": "object", "properties": names, "additionalProperties": False}
+    grammar = compile_grammar({"type": "json", "value": schema}, style=STYLES[0])
+    fsm = TokenFSM(grammar, VOCABULARY)
+    byte_ids = {text: token for token, text in enumerate(VOCABULARY.token_bytes) if text}
+    state = fsm.start
+    text = b'{"k":null,"alps":null}'
+    for _ in range(3):
+        text = b'{"k":null,"alpha":' + text + b',"alps":null}'
+    for byte in text:
+        token = byte_ids[bytes([byte])]
+        assert token in allowed_ids(fsm.token_mask(state), VOCABULARY.size)
+        state = fsm.advance(state, token)
+    assert fsm.is_accepting(state)
 
 
 @pytest.mark.parametrize(
