@@ -15,49 +15,36 @@ import numpy.typing as npt
 import torch
 from numba import njit, uint32, uintp
 
-from .lanes import FORBIDDEN, LINE, fetch_lanes, select_lanes, settle, stream_lanes
+from .lanes import FORBIDDEN, fetch_lanes, select_lanes
 
 Mask = npt.NDArray[np.int32]
-STREAMED = (
-    16 << 20
-)  # bytes of logits beyond which those of forbidden words are not kept in the cache
+ALL = uint32(0xFFFFFFFF)
 AHEAD = 256  # logits between what is chosen and what is fetched meanwhile
 
 
 @njit(cache=True, nogil=True)
-def forbid_by_word(logits: Any, k: int, mask: Any, stream: bool) -> None:
+def forbid_by_word(logits: Any, k: int, mask: Any) -> None:
     """Forbid what a mask does not allow, a word at a time.
 
     Shapes: logits (B, V) the int32 bits of float32, of which row k is changed in place; mask
-    (words,) uint32. With `stream`, rows begin at cache lines and are not in the cache: words that
-    allow nothing are written past it, others are fetched ahead. Unsigned indices, as signed ones
-    are tested for being negative. Cost: nothing for a word that allows all, else its 128 bytes.
+    (words,) uint32. Unsigned indices, as signed ones are tested for being negative. Cost: nothing
+    for a word that allows all, else its 128 bytes.
     """
     row = logits[k]
     full = uintp(row.shape[0]) // uintp(32)
     for word in range(full):
         bits, first = mask[word], word * uintp(32)
-        if bits == uint32(0):
-            if stream:
-                stream_lanes(row, first)
-            else:
-                for offset in range(uintp(32)):
-                    row[first + offset] = FORBIDDEN
-        elif bits != uint32(0xFFFFFFFF):
-            if stream:
-                fetch_lanes(row, first + uintp(AHEAD))
+        if bits == ALL:
+            continue
+        fetch_lanes(row, first + uintp(AHEAD))
+        if bits != uint32(0):
             select_lanes(row, first, bits)
+            continue
+        for offset in range(uintp(32)):
+            row[first + offset] = FORBIDDEN
     for token in range(full * uintp(32), uintp(row.shape[0])):
         if not (mask[token >> uintp(5)] >> uint32(token & uintp(31))) & uint32(1):
             row[token] = FORBIDDEN
-    if stream:
-        settle()
-
-
-def _is_streamed(logits: torch.Tensor, rows: int) -> bool:
-    """Say whether the rows are more than a cache holds, and begin at its lines."""
-    width = logits.shape[1] * logits.element_size()
-    return rows * width > STREAMED and (logits.data_ptr() | width) % LINE == 0
 
 
 def apply_masks(logits: torch.Tensor, rows: Sequence[int], masks: Sequence[Mask]) -> None:
@@ -70,9 +57,8 @@ def apply_masks(logits: torch.Tensor, rows: Sequence[int], masks: Sequence[Mask]
         return
     if logits.device.type == "cpu":
         bits = logits.numpy().view(np.int32)
-        stream = _is_streamed(logits, len(rows))
         for row, mask in zip(rows, masks, strict=True):
-            forbid_by_word(bits, row, mask.view(np.uint32), stream)
+            forbid_by_word(bits, row, mask.view(np.uint32))
     else:
         index = torch.tensor(rows, device=logits.device)
         forbid_on_device(logits, index, torch.from_numpy(np.stack(masks)).to(logits.device))

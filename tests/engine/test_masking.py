@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from lockstitch.engine import masking
 from lockstitch.engine.masking import apply_masks, forbid_on_device
 
 
@@ -50,30 +49,27 @@ def test_every_single_forbidden_bit_is_found() -> None:
         assert logits.isneginf().nonzero().tolist() == [[0, bit]]
 
 
-@pytest.mark.parametrize(("size", "streamed"), [(640, True), (656, True), (641, False)])
-def test_rows_larger_than_the_cache_are_masked_alike(
-    size: int, streamed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("size", [640, 641, 644, 656, 31])
+@pytest.mark.parametrize("shift", [0, 1, 15])
+def test_nothing_beside_the_rows_is_written(size: int, shift: int) -> None:
+    """Wherever rows begin: at a line of the cache, and anywhere beside one."""
     rng = np.random.default_rng(size)
     allowed = np.repeat(rng.random((4, size // 8 + 1)) < 0.1, 8, axis=1)[:, :size]
-    assert any((packed(row) == 0).any() for row in allowed)
-    base = torch.empty(5 * size + 16)
-    base = base[-base.data_ptr() % 64 // 4 :][: 5 * size].view(5, size)  # at a cache line
-    base.copy_(torch.from_numpy(rng.standard_normal((5, size)).astype(np.float32)))
-    want = base.clone()
-    want[1:][torch.from_numpy(~allowed)] = float("-inf")
-    monkeypatch.setattr(masking, "STREAMED", 0)
-    assert masking._is_streamed(base, 4) is streamed
-    apply_masks(base, [1, 2, 3, 4], [packed(row) for row in allowed])
-    assert torch.equal(base, want)
+    memory = torch.from_numpy(rng.standard_normal(7 * size + 32).astype(np.float32))
+    begin = -memory.data_ptr() % 64 // 4 + shift
+    want = memory.clone()
+    rows = memory[begin : begin + 5 * size].view(5, size)
+    want[begin : begin + 5 * size].view(5, size)[1:][torch.from_numpy(~allowed)] = float("-inf")
+    apply_masks(rows, [1, 2, 3, 4], [packed(row) for row in allowed])
+    assert torch.equal(memory, want)
 
 
 def test_without_compiled_loops_logits_are_masked_alike() -> None:
     """Another process, as numba asks when it is imported whether it may compile."""
     code = (
-        "import numpy as np, torch; from lockstitch.engine import masking; masking.STREAMED = 0;"
+        "import numpy as np, torch;"
         "from lockstitch.engine.masking import apply_masks as apply;"
-        "logits = torch.zeros(2, 112); assert logits.data_ptr() % 64 == 0;"
+        "logits = torch.zeros(2, 112);"
         "mask = np.array([0, 5, -1, 1 << 15], np.int32); apply(logits, [1], [mask]);"
         "print(torch.isfinite(logits).nonzero()[112:, 1].tolist())"
     )
