@@ -1,7 +1,7 @@
 """What regular expressions begin with: the digits of all scripts, made once a process.
 
-`\\d` stands for the digits of 76 scripts. Those of several bytes are a lexeme of its own in a
-pattern, whose two dozen states are the same in each of them, as those of numbers are in JSON.
+`\\d` stands for the digits of 76 scripts. It is a lexeme of its own in a pattern, whose two dozen
+states are the same in each of them, as those of numbers are in JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import NamedTuple
 from .parts import SharedStates, lexemes_in
 from .regex.char_classes import python_class
 from .regex.utf8 import Utf8Alphabet
-from .terms.arena import Kind
 from .terms.fingerprint import fingerprint
 from .terms.terms import Terms
 
@@ -44,8 +43,6 @@ def _common() -> BegunRegex:
     terms = Terms()
     alphabet = Utf8Alphabet(terms, lexemes=True)
     digits = alphabet.char(python_class("d"))
-    parts = terms.nodes[digits][1]
-    states = lexemes_in(terms, (part for part in parts if terms.nodes[part][0] == Kind.LEXEME))
-    terms.row(digits)
+    states = lexemes_in(terms, [digits])
     fingerprint(terms, digits)
     return BegunRegex(terms, alphabet, SharedStates.of(REGEXES, terms, len(terms), states))

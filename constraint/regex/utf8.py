@@ -70,13 +70,12 @@ class Utf8Alphabet:
             self._number(intersect(written, block), bits, marker)
             for block, bits, marker in _LENGTHS
         ]
-        if self._is_apart(written):
-            by_length[1:] = [self.terms.lexeme(self.terms.union(by_length[1:]))]
-        return self.terms.union(by_length)
+        spelled = self.terms.union(by_length)
+        return self.terms.lexeme(spelled) if self._is_apart(written) else spelled
 
     def _is_apart(self, ranges: CharSet) -> bool:
-        """Return whether the characters of several bytes are few and in many places."""
-        if self.spelling == "plain" or len(ranges) < MANY_RANGES:
+        """Return whether the characters are few and in many scripts."""
+        if self.spelling == "plain" or len(ranges) < MANY_RANGES or ranges[-1][1] < 0x80:
             return False
         return sum(last - first + 1 for first, last in ranges) <= FEW_CHARACTERS
 
