@@ -191,6 +191,9 @@ class Counting:
     def _advance_repetition(self, at: Repetition, used: int, token_id: int) -> int | None:
         if not at.is_far(used):
             return None
+        moved = at.moved.get(token_id)
+        if moved is not None:
+            return moved + used
         template = at.template
         if token_id not in template.moves:
             with self._lock:
@@ -198,7 +201,8 @@ class Counting:
         move = template.moves[token_id]
         if move is None:
             return None
-        return self._number(move[0], at.low, at.high) + used + move[1]
+        moved = at.moved[token_id] = self._number(move[0], at.low, at.high) + move[1]
+        return moved + used
 
     def _bytes_of(self, token_id: int) -> bytes | None:
         return self._token_bytes[token_id] if 0 <= token_id < len(self._token_bytes) else None

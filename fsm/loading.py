@@ -19,7 +19,7 @@ from .following import follow
 from .kernels import explore
 from .lists import tell_list
 from .loops import LOOP_COLUMNS
-from .patches import write_words
+from .patches import write_patch
 from .starts import starts_of
 from .trie import VocabularyTrie
 
@@ -75,7 +75,10 @@ def load_kernels() -> None:
     begins, (counts, whole) = np.zeros(256, np.bool_), np.zeros((2, 1), np.int32)
     count(trie.nodes, rows, rows, states, 0, 0, begins, stack, counts, whole, exits, exits)
     find_below(trie.nodes, trie.contents, none, b"", np.empty(0, np.int64), none.copy())
-    write_words(mask, none, none)
+    base = mask.copy()
+    for writeable in (True, False):  # masks that were handed out are read-only
+        base.flags.writeable = writeable
+        write_patch(mask, base, none, none)
     for allowed in (False, True):
         set_tokens(mask, none, allowed)
     pack(mask, *np.empty((2, 1), np.int32))

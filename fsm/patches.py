@@ -33,14 +33,12 @@ class Patch(NamedTuple):
         nearest = min(range(len(bases)), key=lambda i: len(found[i]))
         words = found[nearest].astype(np.int32)
         if 2 * len(words) > len(mask):
-            return cls(mask, words[:0], mask[:0])
+            return cls(mask, words[:0], words[:0])
         return cls(bases[nearest], words, mask[words])
 
     def write(self, out: Bitmask) -> None:
         """Write the mask into a row: (words,) int32."""
-        out[:] = self.base
-        if len(self.words):
-            write_words(out, self.words, self.bits)
+        write_patch(out, self.base, self.words, self.bits)
 
     def own_bytes(self, bases: tuple[Bitmask, ...]) -> int:
         """Return the size of what is not shared: all but one of some bases."""
@@ -49,7 +47,9 @@ class Patch(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def write_words(out: Any, words: Any, bits: Any) -> None:
-    """Write some words of a mask: out (n,), words and bits (k,), all int32."""
+def write_patch(out: Any, base: Any, words: Any, bits: Any) -> None:
+    """Write a mask and some words of another: out, base (n,), words and bits (k,), all int32."""
+    for word in range(base.shape[0]):
+        out[word] = base[word]
     for at in range(words.shape[0]):
         out[words[at]] = bits[at]

@@ -30,12 +30,16 @@ class Template:
 
 @dataclass(slots=True, eq=False)
 class Repetition:
-    """A template and the bounds that it was entered with; states of which the bounds are near."""
+    """A template and the bounds that it was entered with; states of which the bounds are near.
+
+    `moved` has where a token leads while they are far, less what was used up before it.
+    """
 
     template: Template
     low: int
     high: int | None
     near: dict[int, int] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
 
     def bounds(self, begun: int) -> Bounds:
         """Return what is left of the bounds behind some repetitions."""

@@ -35,6 +35,8 @@ for schema in schemas:
     for seed in range(4):
         check_walk(grammar, one, random.Random(seed), 30)
         one.allowed_tokens(one.start), one.tokens_within(one.start, 90)
+        for state in (one.start, one.finished):
+            one.fill_mask(state, one.token_mask(state).copy())
 assert loaded() == before, (loaded(), before)
 """
 
