@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .captured import Captured
-from .entries import TEXT, EntryStates
+from .entries import EntryStates
 from .grammar import Grammar
 from .machine_states import MachineStates
 from .parts import Alternatives, Branch, Counted, Texts
@@ -97,7 +97,7 @@ class Automaton:
         return first
 
     def _behind_texts(self, entries: Entries, tail: int) -> int:
-        return self.entries.of(entries, self.number(tail)).at(TEXT, 0)
+        return self.entries.of(entries, self.number(tail)).first
 
     def _any_text(self, texts: Texts) -> int:
         """Return the term of some texts and what follows each of them."""

@@ -4,7 +4,7 @@ The members of an object are entries in an order: each begins with a fixed text,
 value behind a lead, its colon; between two of them stands a separator, behind the last the end.
 What a state there is made of follows from how many entries are passed and from what comes behind
 the list. So it is told without the terms, which would be made at each name that a text takes and
-never be looked at. All states of a list are numbered in one go: which is which is arithmetic.
+never be looked at. States of a list are numbered in two rows: which is which is arithmetic.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .terms.arena import Kind
 from .terms.owners import Entries
 from .terms.terms import Terms
 
-# What was read last, of an entry: its text, the lead, its value, the separator. The states of a
-# list are numbered in this order, each for all entries, and then the one where nothing was read.
+# What was read last, of an entry: its text, the lead, its value, the separator; or nothing. States
+# behind texts are numbered when a list is met, the others in this order when one of them is.
 TEXT, LEAD, VALUE, SEPARATOR, NOTHING = range(5)
 NO_TEXTS = Texts((), ())
 
@@ -51,10 +51,10 @@ class Numbering(Protocol):
 
 
 class Listed(NamedTuple):
-    """Some entries, how many, and the state behind them; the first of their own states.
+    """Some entries, how many, and the state behind them; the state behind the text of entry 0.
 
-    `told` says whether these are told without their terms: not if they count, and only if all signs
-    are lexemes, whose states come last.
+    `told` says whether states are told without their terms: not if they count, and only if all
+    signs are lexemes, whose states come last.
     """
 
     entries: Entries
@@ -65,10 +65,6 @@ class Listed(NamedTuple):
     lead: int
     separator: int
     end: int
-
-    def at(self, kind: int, entry: int) -> int:
-        """Return the state where a part of an entry was read last."""
-        return self.first + kind * self.size + entry
 
 
 class Place(NamedTuple):
@@ -90,9 +86,10 @@ class EntryStates:
     def __init__(self, numbering: Numbering) -> None:
         self._numbering = numbering
         self.terms = numbering.terms
-        self._firsts: list[int] = []  # ascending
-        self._lasts: list[int] = []
-        self._lists: list[Listed] = []
+        self._firsts: list[int] = []  # of rows of states, ascending
+        self._ends: list[int] = []
+        self._rows: list[tuple[Listed, int]] = []  # and what is read last in the first of them
+        self._later: dict[int, int] = {}
         self._known: dict[tuple[Hashable, int], Listed] = {}
         self._others: dict[tuple[int, int], Alternatives] = {}
 
@@ -102,16 +99,35 @@ class EntryStates:
         found = self._known.get(key)
         if found is None:
             size, number = len(entries), self._numbering.number
-            first = self._numbering.unmade_row(NOTHING * size + 1)
+            first = self._numbering.unmade_row(size)
             lead, separator, end = entries.lead, entries.separator, entries.end
             lexemes = self._are_lexemes(entries.opening, lead, separator, end)
             told = lexemes and not self._numbering.counts(tail)
             signs = number(lead), number(separator), number(end)
             found = self._known[key] = Listed(entries, size, tail, first, told, *signs)
-            self._firsts.append(first)
-            self._lasts.append(first + NOTHING * size)
-            self._lists.append(found)
+            self._add_row(found, TEXT, first, size)
         return found
+
+    def later(self, listed: Listed) -> int:
+        """Return the first of the states of a list that are not behind a text.
+
+        They are numbered when they are asked for, as most lists of a large union never are met.
+        """
+        first = self._later.get(listed.first)
+        if first is None:
+            states = (NOTHING - LEAD) * listed.size + 1
+            first = self._later[listed.first] = self._numbering.unmade_row(states)
+            self._add_row(listed, LEAD, first, states)
+        return first
+
+    def _add_row(self, listed: Listed, kind: int, first: int, states: int) -> None:
+        self._firsts.append(first)
+        self._ends.append(first + states)
+        self._rows.append((listed, kind))
+
+    def at(self, listed: Listed, kind: int, entry: int = 0) -> int:
+        """Return the state where a part of an entry, not its text, was read last."""
+        return self.later(listed) + (kind - LEAD) * listed.size + entry
 
     def _are_lexemes(self, *signs: int) -> bool:
         nodes = self.terms.nodes
@@ -120,12 +136,16 @@ class EntryStates:
     def place(self, state: int) -> Place | None:
         """Return what a state of a list stands for; None for other states."""
         at = bisect_right(self._firsts, state) - 1
-        if at < 0 or state > self._lasts[at]:
+        if at < 0 or state >= self._ends[at]:
             return None
-        listed = self._lists[at]
-        if state == self._lasts[at]:
+        listed, kind = self._rows[at]
+        offset = state - self._firsts[at]
+        if kind == TEXT:
+            return Place(listed, TEXT, offset)
+        if state == self._ends[at] - 1:
             return Place(listed, NOTHING, 0)
-        return Place(listed, *divmod(state - listed.first, listed.size))
+        parts, entry = divmod(offset, listed.size)
+        return Place(listed, kind + parts, entry)
 
     def term(self, place: Place) -> int:
         """Return the term of a state of a list."""
@@ -171,28 +191,30 @@ class EntryStates:
         """Return the lexeme behind the text of an entry, as a state, and the state behind it."""
         lexeme = listed.entries.lexeme(entry)
         if lexeme is None:
-            return listed.lead, listed.at(LEAD, entry)
-        return self._numbering.number(lexeme), listed.at(VALUE, entry)
+            return listed.lead, self.at(listed, LEAD, entry)
+        return self._numbering.number(lexeme), self.at(listed, VALUE, entry)
 
     def after(self, listed: Listed, entry: int) -> list[tuple[int, int]]:
         """Return the signs that may follow an entry, as states, and the states behind them."""
         entries, passed, found = listed.entries, entry + 1, []
         if entries.has_texts(passed) or entries.other(passed) != self.terms.EMPTY:
-            found.append((listed.separator, listed.at(SEPARATOR, entry)))
+            found.append((listed.separator, self.at(listed, SEPARATOR, entry)))
         if entries.may_end(passed):
             found.append((listed.end, listed.tail))
         return found
 
     def _value(self, listed: Listed, entry: int) -> Alternatives:
         """Take apart the value of an entry, which may be a list of entries, with what follows."""
-        rest, number = listed.at(VALUE, entry), self._numbering.number
+        rest, number = self.at(listed, VALUE, entry), self._numbering.number
         inner = listed.entries.inner(entry)
         if inner is not None:
             within = self.of(inner, rest)
-            return Alternatives((Branch(number(inner.opening), within.at(NOTHING, 0)),), None, None)
+            return Alternatives(
+                (Branch(number(inner.opening), self.at(within, NOTHING)),), None, None
+            )
         term = self._numbering.term
         term(rest)  # so that the rest is this state also where its term shows
-        return self._numbering.split(term(listed.at(LEAD, entry)))
+        return self._numbering.split(term(self.at(listed, LEAD, entry)))
 
     def other(self, listed: Listed, passed: int) -> Alternatives | None:
         """Return what entries with other texts are made of, None if there are none."""
@@ -213,7 +235,7 @@ class EntryStates:
             place.listed.entries,
             self.other(place.listed, place.passed),
         )
-        first = listed.at(TEXT, 0)
+        first = listed.first
         pairs = [(text, first + entry) for text, entry in entries.texts(place.passed)]
         texts = NO_TEXTS if other is None or other.texts is None else other.texts
         pairs += zip(texts.texts, texts.tails, strict=True)

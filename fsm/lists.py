@@ -94,6 +94,7 @@ class Lists:
         if key in self._told_places:
             return None
         self._told_places.add(key)
+        self._entries.later(listed)  # so that all of its states are numbered
         return place
 
     def tell(self, place: Place, states: Ints) -> None:
@@ -116,7 +117,7 @@ class Lists:
             self._branches.count,
             self._texts.with_room(rows),
             self._texts.count,
-            (low, high, listed.first, listed.tail, *closing),
+            (low, high, listed.first, self._entries.later(listed), listed.tail, *closing),
             np.array(signs, np.int32).reshape(3, 2),
             *told,
             other.texts,
@@ -188,14 +189,16 @@ def tell_list(
 
     Shapes: states (n, 8), branches (b, 5) and texts (t, 3) as in a `StateTable`, with room behind
     the first `branch` and `text`; span: from and to which number of passed entries to tell, the
-    first state of the list, the one behind it, begin and end of the closing; signs (3, 2): lead,
+    first state behind a text and of the others, the one behind the list, begin and end of the
+    closing; signs (3, 2): lead,
     separator and end, and whether they are wide; heads, required, rows: see `Told`; more: see
     `Other`; kinds: its `follows` and `is_texts`, and whether to tell what is behind texts and
     values as well. Cost: one look at each text for each place.
     """
-    low, high, first, tail, closing, closed = span
+    low, high, first, later, tail, closing, closed = span
     follows, is_texts, whole = kinds
     size = required.shape[0]
+    values, separators = later + (VALUE - LEAD) * size, later + (SEPARATOR - LEAD) * size
     for passed in range(low, high):
         limit = passed
         while limit < size and not required[limit]:
@@ -210,31 +213,30 @@ def tell_list(
             if passed <= rows[k, 2] <= limit:
                 named = True
                 texts[text, 0], texts[text, 1], texts[text, 2] = rows[k]
-                texts[text, 2] += first + TEXT * size
+                texts[text, 2] += first
                 text += 1
         if passed == 0 and ends:
             texts[text, 0], texts[text, 1], texts[text, 2] = closing, closed, tail
             text += 1
         goes_on = named or (ends and follows)
         if told and (goes_on or passed == 0):
-            at = first + (NOTHING * size if passed == 0 else SEPARATOR * size + passed - 1)
+            at = separators + passed - 1 if passed else later + (NOTHING - LEAD) * size
             _note(states, at, 0, 0, begun, text)
         else:
             text = begun
         if whole and passed > 0:
             head, begin = heads[passed - 1, 0], branch
             if head != UNTOLD:
-                after = LEAD if head == signs[0, 0] else VALUE
-                behind = first + after * size + passed - 1
+                behind = (later if head == signs[0, 0] else values) + passed - 1
                 branch = _append(branches, branch, head, behind, heads[passed - 1, 1])
-                _note(states, first + TEXT * size + passed - 1, begin, branch, 0, 0)
+                _note(states, first + passed - 1, begin, branch, 0, 0)
             begin = branch
             if goes_on:
-                behind = first + SEPARATOR * size + passed - 1
+                behind = separators + passed - 1
                 branch = _append(branches, branch, signs[1, 0], behind, signs[1, 1])
             if ends:
                 branch = _append(branches, branch, signs[2, 0], tail, signs[2, 1])
-            _note(states, first + VALUE * size + passed - 1, begin, branch, 0, 0)
+            _note(states, values + passed - 1, begin, branch, 0, 0)
     return branch, text
 
 

@@ -62,7 +62,7 @@ def load_kernels() -> None:
         0,
         texts,
         0,
-        (1, 1, 0, 0, 0, 0),
+        (1, 1, 0, 0, 0, 0, 0),
         row[:, :2].repeat(3, 0),
         row[:, :2].copy(),
         np.zeros(1, np.bool_),
