@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Hashable
 from typing import NamedTuple, Protocol
 
-from .parts import Alternatives, Branch, Texts
+from .parts import NO_TEXTS, Alternatives, Branch, Texts
 from .terms.arena import Kind
 from .terms.owners import Entries
 from .terms.terms import Terms
@@ -21,7 +21,6 @@ from .terms.terms import Terms
 # What was read last, of an entry: its text, the lead, its value, the separator; or nothing. States
 # behind texts are numbered when a list is met, the others in this order when one of them is.
 TEXT, LEAD, VALUE, SEPARATOR, NOTHING = range(5)
-NO_TEXTS = Texts((), ())
 
 
 class Numbering(Protocol):

@@ -53,6 +53,9 @@ class Texts(NamedTuple):
         return self.tails if len(self.texts) == 1 and len(self.texts[0]) <= most else ()
 
 
+NO_TEXTS = Texts((), ())
+
+
 class Alternatives(NamedTuple):
     """A state taken apart: lexemes and captures, fixed texts, and the state of all that is left.
 

@@ -7,10 +7,8 @@ whose way not all states are known.
 from __future__ import annotations
 
 from .automaton import DEAD, Automaton
-from .parts import Alternatives, Branch, Texts
+from .parts import NO_TEXTS, Alternatives, Branch
 from .terms import captures
-
-NO_TEXTS = Texts((), ())
 
 
 def step(automaton: Automaton, state: int, byte: int) -> int:

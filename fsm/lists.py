@@ -8,7 +8,7 @@ told together, it is one loop. The texts are written down once for all lists of 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy.typing as npt
 from numba import njit
 
 from ..constraint.automaton import Automaton
-from ..constraint.entries import LEAD, NO_TEXTS, NOTHING, SEPARATOR, TEXT, VALUE, Listed, Place
+from ..constraint.entries import LEAD, NOTHING, SEPARATOR, TEXT, VALUE, Listed, Place
+from ..constraint.parts import NO_TEXTS
 from ..constraint.terms.owners import Entries
 from .columns import CAPTURES, FIRST_BRANCH, FIRST_TEXT, LAST_BRANCH, LAST_TEXT, NEAR
 from .growing import Growing
@@ -97,10 +98,11 @@ class Lists:
         self._entries.later(listed)  # so that all of its states are numbered
         return place
 
-    def tell(self, place: Place, states: Ints) -> None:
+    def tell(self, place: Place, covered: Callable[[], Ints]) -> None:
         """Write the columns of a list, or of one place of a large one, into those of all states.
 
-        States are left alone whose texts are not all that may follow.
+        `covered` returns these once all that are met are numbered. States are left alone whose
+        texts are not all that may follow.
         """
         listed = place.listed
         whole = listed.size <= MANY
@@ -112,7 +114,7 @@ class Lists:
         for sign in (listed.lead, listed.separator, listed.end):
             signs.extend((sign, self._wide[sign]))
         self._branches.count, self._texts.count = tell_list(
-            states,
+            covered(),
             self._branches.with_room(3 * listed.size),
             self._branches.count,
             self._texts.with_room(rows),

@@ -96,8 +96,7 @@ class StateTable:
             return
         place = self._lists.place(state)
         if place is not None:
-            self.cover()
-            self._lists.tell(place, self.states)
+            self._lists.tell(place, self._covered)
             if self.is_known(state):
                 return
         parts = self.automaton.alternatives(state)
@@ -272,6 +271,11 @@ class StateTable:
             for state, accepts in enumerate(accepting, self._judged):
                 self._cells[state * STATE_COLUMNS + ACCEPTS] = accepts
         self._judged = size
+
+    def _covered(self) -> npt.NDArray[np.int32]:
+        """Return the states, with all that are numbered."""
+        self.cover()
+        return self.states
 
     def is_wide(self, head: int) -> bool:
         """Return whether a lexeme begins with so many bytes that a walk of it is long."""

@@ -10,8 +10,9 @@ import pytest
 from schema_maker import grammars
 from small_vocabulary import check_walk, small_vocabulary
 
-from lockstitch.constraint.entries import NO_TEXTS, SEPARATOR, TEXT, VALUE
+from lockstitch.constraint.entries import SEPARATOR, TEXT, VALUE
 from lockstitch.constraint.grammar import compile_grammar
+from lockstitch.constraint.parts import NO_TEXTS
 from lockstitch.constraint.text.style import TextStyle
 from lockstitch.fsm import state_table
 from lockstitch.fsm.bitmask import allowed_ids
