@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Protocol
+from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,12 @@ from ..constraint.parts import Branch
 from ..constraint.stepping import step
 from .bitmask import Bitmask, allow, empty_mask, forbid
 from .head_masks import HeadMask, Sparse
-from .recent import Recent
+from .recent import ENTRY_BYTES, Recent
 from .trie import VocabularyTrie, find_node
 from .walker import NO_NODES
 
 Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 8 << 20  # of one grammar's captures
-ENTRY_BYTES = 256
 MOST_DOUBTFUL = 256  # nodes whose tokens are asked one by one
 
 
@@ -85,7 +85,8 @@ class Captures:
     """Makes the masks of captures for a builder; called under the grammar's lock."""
 
     def __init__(self, builder: Builder) -> None:
-        self._builder = builder
+        # If it was kept by what it keeps, both would stay after the grammar was dropped.
+        self._builder: Builder = proxy(builder)
         self._automaton, self._trie = builder.automaton, builder.trie
         self._known: Recent[tuple[int, int, bytes], CaptureMask] = Recent(KNOWN_BYTES)
         self._unknown: list[Unknown] = []
@@ -103,6 +104,9 @@ class Captures:
         that lie above others have masks of their own.
         """
         at = np.array(nodes, np.int32)
+        if len(nodes) == 1:
+            self._add(at, branch, mask)
+            return
         ends = self._trie.skip[at].tolist()
         if all(end <= after for end, after in zip(ends, nodes[1:], strict=False)):
             self._add(at, branch, mask)

@@ -9,8 +9,7 @@ of the next state fits into what is left, there is a token whose plan fits again
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..schemas.errors import IncompatibleVocabularyError
 from .vocabulary import Vocabulary
@@ -26,21 +25,29 @@ class Step(NamedTuple):
     after: int
 
 
-class Plans:
-    """Plans of one token FSM; the caller holds the grammar's lock."""
+class Ways(Protocol):
+    """What knows the ends of texts and the ways there, a token FSM."""
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        shortest_completion: Callable[[int], bytes],
-        advance: Callable[[int, int], int],
-    ) -> None:
+    def shortest_completion(self, state: int) -> bytes:
+        """Return a shortest text that leads from `state` to where the text may end."""
+        ...
+
+    def advance(self, state: int, token_id: int) -> int:
+        """Return the state after a token."""
+        ...
+
+
+class Plans:
+    """Plans of one token FSM; the caller holds the grammar's lock, and gives the FSM each time.
+
+    If they kept it, it would be in a circle, and its masks would stay after it was dropped.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._shortest_completion = shortest_completion
-        self._advance = advance
         self._steps: dict[int, Step] = {}
 
-    def of(self, state: int) -> Step:
+    def of(self, state: int, ways: Ways) -> Step:
         """Return the first step of the plan of a state; 0 tokens where the text may end.
 
         Raises IncompatibleVocabularyError if no tokens spell the completion. Cost: linear in the
@@ -48,15 +55,15 @@ class Plans:
         """
         found = self._steps.get(state)
         if found is None:
-            self._make(state)
+            self._make(state, ways)
             found = self._steps[state]
         return found
 
-    def _make(self, state: int) -> None:
-        tokens = self.spell(self._shortest_completion(state))
+    def _make(self, state: int, ways: Ways) -> None:
+        tokens = self.spell(ways.shortest_completion(state))
         states = [state]
         for token_id in tokens:
-            states.append(self._advance(states[-1], token_id))
+            states.append(ways.advance(states[-1], token_id))
         left = len(tokens)
         self._steps.setdefault(states[-1], Step(0, -1, states[-1]))
         for at, token_id, after in zip(states, tokens, states[1:], strict=False):

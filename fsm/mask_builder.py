@@ -28,14 +28,14 @@ from .columns import CAPTURED, EXIT, NESTED, NOTHING, ROOT, WIDE
 from .counted import FEW_PARTS, CountedTokens
 from .head_masks import HeadMask
 from .loading import load_kernels
-from .recent import Recent
+from .recent import ENTRY_BYTES, Recent
+from .scratch import NO_ITEMS
 from .vocabulary import Vocabulary
-from .walker import AT_ROOT, NO_ITEMS, NO_NODES, Walker, items_of
+from .walker import AT_ROOT, NO_NODES, Walker, items_of
 
 Ints = npt.NDArray[np.int32]
 KNOWN_BYTES = 32 << 20  # of lexemes that have a meaning in one grammar only
 SHARED_BYTES = 64 << 20  # of each kind that grammars over one vocabulary share
-ENTRY_BYTES = 256  # of a key and its place in a table
 Name = tuple[bytes, int | bytes]  # a fingerprint, and a node or the bytes of an array of nodes
 
 
@@ -62,7 +62,9 @@ class MaskBuilder:
         self.size = vocabulary.size
         self.trie = vocabulary.trie
         self._table = self.walker.table
-        self._shared = _SHARED.setdefault(vocabulary, Shared(empty_mask(self.size)))
+        self._shared = _SHARED.get(vocabulary) or _SHARED.setdefault(
+            vocabulary, Shared(empty_mask(self.size))
+        )
         self._own: Recent[tuple[int, int | bytes], HeadMask] = Recent(KNOWN_BYTES)
         self._captures = Captures(self)
         self._from_root = items_of(AT_ROOT, NOTHING, NOTHING)
@@ -71,9 +73,8 @@ class MaskBuilder:
     def held_bytes(self) -> int:
         """Return the size of what this grammar alone has."""
         kept = self._own.held_bytes + self._captures.held_bytes
-        return kept + self._table.held_bytes + self.walker.held_bytes
+        return kept + self._table.held_bytes
 
-    @property
     def bases(self) -> tuple[Bitmask, ...]:
         """Masks that many others differ little from, the same for all grammars."""
         nothing, wide = self._shared.nothing, self._shared.wide

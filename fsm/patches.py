@@ -8,6 +8,7 @@ memory that was not touched for a while.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from .bitmask import Bitmask
+from .recent import ENTRY_BYTES, Recent
 
 Ints = npt.NDArray[np.int32]
 
@@ -44,6 +46,32 @@ class Patch(NamedTuple):
         """Return the size of what is not shared: all but one of some bases."""
         own = 0 if any(self.base is base for base in bases) else self.base.nbytes
         return int(own + self.words.nbytes + self.bits.nbytes)
+
+
+class Patches(Recent[int, Patch]):
+    """The masks of states as patches of `bases()`, which many masks differ little from."""
+
+    def __init__(self, most_bytes: int, bases: Callable[[], tuple[Bitmask, ...]]) -> None:
+        super().__init__(most_bytes)
+        self._bases = bases
+
+    def keep(self, state: int, mask: Bitmask) -> Patch:
+        """Keep the mask of a state; return what is kept."""
+        bases = self._bases()
+        patch = Patch.of(mask, bases)
+        return self.put(state, patch, patch.own_bytes(bases) + ENTRY_BYTES)
+
+    def keep_smaller(self, masks: dict[int, tuple[Bitmask, int]]) -> None:
+        """Keep masks that are near another one, of those that are no longer kept whole.
+
+        With each comes its size: one that is that of another state has the size of an entry.
+        """
+        bases = self._bases()
+        for state, (mask, size) in masks.items():
+            if size > ENTRY_BYTES and self[state] is None:
+                patch = Patch.of(mask, bases)
+                if patch.base is not mask:
+                    self.put(state, patch, patch.own_bytes(bases) + ENTRY_BYTES)
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+ENTRY_BYTES = 256  # of a key and its place in a table, about
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 

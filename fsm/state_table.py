@@ -20,9 +20,7 @@ from ..constraint.automaton import DEAD, NO_STATE, Automaton
 from ..constraint.parts import Alternatives, Branch, SharedStates, Texts
 from .columns import (
     ACCEPTS,
-    CAPTURES,
     FIRST_BRANCH,
-    LAST_BRANCH,
     LOOP,
     NEAR,
     NONE,
@@ -156,14 +154,16 @@ class StateTable:
 
     def wide_branch(self, state: int) -> int | None:
         """Return the branch of a state that is known and nothing but a wide lexeme and a tail."""
-        at = state * STATE_COLUMNS
-        row, _, first, last, first_text, last_text, captures, _ = self._cells[
-            at : at + STATE_COLUMNS
-        ]
+        row, _, first, last, first_text, last_text, captures, _ = self._columns(state)
         if row >= 0 or last != first + 1 or first_text != last_text or captures == 1:
             return None
         _, tail, wide, _, _ = self.branches.rows(first, last)
         return first if wide and tail != SAME else None
+
+    def _columns(self, state: int) -> memoryview[int]:
+        """Return the columns of a state, in their order; cheaper than a row of the array."""
+        at = state * STATE_COLUMNS
+        return self._cells[at : at + STATE_COLUMNS]
 
     def is_known(self, state: int) -> bool:
         """Return whether a state was taken apart or has a row."""
@@ -199,24 +199,17 @@ class StateTable:
         if state is None:
             rows = self.texts.array[low:high].copy()
             rows[:, 0] += place
-            state = self.automaton.unread(partial(self._unread, rows), beside)
+            state = self.automaton.unread(partial(_left_of, self.text_bytes, rows), beside)
             self._within[key] = state
-            branches = (0, 0, False)
+            first, last, captured = 0, 0, 0
             if beside != NO_STATE:
                 self.know(beside)
-                columns = self.states[beside]
-                branches = columns[FIRST_BRANCH], columns[LAST_BRANCH], columns[CAPTURES]
+                _, _, first, last, _, _, captured, _ = self._columns(beside)
                 if beside in self.captures:
                     self.captures[state] = self.captures[beside]
             self.cover()
-            self._note(state, (*branches[:2], *self.texts.append_rows(rows), branches[2]))
+            self._note(state, (first, last, *self.texts.append_rows(rows), bool(captured)))
         return state
-
-    def _unread(self, rows: npt.NDArray[np.int32]) -> Texts:
-        """Return what is left of some texts, and the states behind them."""
-        spans = rows[:, :2].tolist()
-        left = (self.text_bytes.array[begin:end].tobytes() for begin, end in spans)
-        return Texts(tuple(left), tuple(rows[:, 2].tolist()))
 
     def fill_row(self, state: int) -> None:
         """Compute the row of a state, also of one that was taken apart; it then goes first."""
@@ -294,6 +287,13 @@ class StateTable:
         arrays: list[npt.NDArray[Any]] = [self.rows, self.states, self.starts]
         arrays += [each.array for each in grown]
         return sum(array.nbytes for array in arrays) + self._lists.held_bytes
+
+
+def _left_of(text_bytes: Growing, rows: npt.NDArray[np.int32]) -> Texts:
+    """Return what is left of some texts, and the states behind them; rows (texts, 3)."""
+    spans = rows[:, :2].tolist()
+    left = (text_bytes.array[begin:end].tobytes() for begin, end in spans)
+    return Texts(tuple(left), tuple(rows[:, 2].tolist()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from .completion import Plans
 from .counting import FIRST, Counting
 from .forced import forced_bytes
 from .logits_processor import GrammarLogitsProcessor
-from .mask_builder import ENTRY_BYTES, MaskBuilder
-from .patches import Patch
-from .recent import Recent
+from .mask_builder import MaskBuilder
+from .patches import Patches
+from .recent import ENTRY_BYTES, Recent
 from .token_groups import TokenGroups
 from .vocabulary import Vocabulary
 
@@ -47,23 +47,23 @@ class TokenFSM:
         self.vocabulary = vocabulary
         self._eos = frozenset(vocabulary.eos_token_ids)
         self._eos_ids = np.array(sorted(self._eos), np.int32)
-        self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._keep_patches)
-        self._patches: Recent[int, Patch] = Recent(MASK_BYTES // 4)
         self._narrow: Recent[int, tuple[Bitmask | None]] = Recent(MASK_BYTES // 4)
         self._next: Recent[tuple[int, int], int] = Recent(MASK_BYTES // 4)
         with grammar.lock:
             self._automaton = Automaton(grammar)
             self._builder = MaskBuilder(self._automaton, vocabulary)
-            horizon = vocabulary.trie.max_depth
+            self._patches = Patches(MASK_BYTES // 4, self._builder.bases)
+            self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._patches.keep_smaller)
+            self._horizon = vocabulary.trie.max_depth
             self._counting = Counting(
-                grammar, self._automaton, vocabulary.token_bytes, horizon, self._builder
+                grammar, self._automaton, vocabulary.token_bytes, self._horizon, self._builder
             )
-        self._plans = Plans(vocabulary, self.shortest_completion, self.advance)
+        self._plans = Plans(vocabulary)
         self.start = self._counting.enter(self._automaton.start)
         self.finished = self._automaton.finished
         with grammar.lock, grammar.terms.limited(FIRST_FUEL, "steps for its first mask"):
             first = self.token_mask(self.start)
-        if not first.any():
+        if not np.count_nonzero(first):
             raise IncompatibleVocabularyError(
                 "no token of the vocabulary can begin a text of this grammar"
             )
@@ -89,10 +89,10 @@ class TokenFSM:
         if mask is None:
             if same is None:
                 with self.grammar.lock:
-                    same = self._automaton.folded(state, self.vocabulary.trie.max_depth)
+                    same = self._automaton.folded(state, self._horizon)
             if same == state:
                 mask = self._rebuilt(state)
-                mask.flags.writeable = False
+                mask.setflags(write=False)
                 return self._masks.put(state, mask, mask.nbytes + ENTRY_BYTES)
             mask = self._masks.put(state, self.token_mask(same), ENTRY_BYTES)
         return mask
@@ -110,18 +110,6 @@ class TokenFSM:
                 mask = mask if mask.flags.writeable else mask.copy()
                 allow(mask, self._eos_ids)
         return mask
-
-    def _keep_patches(self, masks: dict[int, tuple[Bitmask, int]]) -> None:
-        """Keep masks that are near another one longer, in their smaller form."""
-        for state, (mask, size) in masks.items():
-            if size > ENTRY_BYTES and self._patches[state] is None:  # not that of another state
-                patch = Patch.of(mask, self._builder.bases)
-                if patch.base is not mask:
-                    self._keep_patch(state, patch)
-
-    def _keep_patch(self, state: int, patch: Patch) -> None:
-        size = patch.own_bytes(self._builder.bases) + ENTRY_BYTES
-        self._patches.put(state, patch, size)
 
     @property
     def held_bytes(self) -> int:
@@ -149,8 +137,7 @@ class TokenFSM:
         """
         patch = self._patches[state]
         if patch is None:
-            patch = Patch.of(self.token_mask(state), self._builder.bases)
-            self._keep_patch(state, patch)
+            patch = self._patches.keep(state, self.token_mask(state))
         patch.write(out)
 
     def advance(self, state: int, token_id: int) -> int:
@@ -231,7 +218,7 @@ class TokenFSM:
         spell a shortest completion. Raises IncompatibleVocabularyError if none do.
         """
         with self.grammar.lock:
-            return self._plans.of(state).tokens
+            return self._plans.of(state, self).tokens
 
     def fits(self, state: int, token_id: int, budget: int) -> bool:
         """Return whether a text that takes an allowed token next can end within `budget` more."""
@@ -248,7 +235,7 @@ class TokenFSM:
         return not missing or missing.isdisjoint(self.shortest_completion(state))
 
     def _may_fit(self, state: int, budget: int) -> bool:
-        return self.min_bytes(state) <= budget * self.vocabulary.trie.max_depth
+        return self.min_bytes(state) <= budget * self._horizon
 
     def feasible(self, budget: int) -> bool:
         """Return whether any text of the grammar takes at most `budget` tokens, as far as known."""
@@ -268,7 +255,7 @@ class TokenFSM:
         for group in groups:
             if self.fits(state, int(group[0]), budget):
                 allow(kept, group.tolist())
-        planned = self._plans.of(state)
+        planned = self._plans.of(state, self)
         if planned.tokens:
             allow(kept, [planned.token_id])
         if self.is_accepting(state):

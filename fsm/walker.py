@@ -1,7 +1,7 @@
 """Walks of one grammar through the trie of one vocabulary, by the kernels.
 
-The walker owns what the kernels work on: the states as arrays, and buffers that grow where a walk
-needs more. It walks until something is asked for; the answer is the caller's decision.
+The walker owns what the kernels work on, the states as arrays; the buffers are the thread's. It
+walks until something is asked for; the answer is the caller's decision.
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ from .columns import BIG, NOTHING, UNKNOWN
 from .counted import CountedTokens, count
 from .following import ASK, follow
 from .kernels import explore
+from .scratch import Scratch, scratch
 from .state_table import StateTable
 from .vocabulary import Vocabulary
 
 Ints = npt.NDArray[np.int32]
-FIRST_ROOM = 1 << 10
 GROWTH = 8  # what a walk did is done again with more room
 MOST_ROOM = 1 << 21  # items; about 100 MB, and some seconds
 ITEMS_A_STEP = 16
-MOST_PARTS = 64  # of the states behind a token
 MOST_TOLD = 8  # states on the way through a token behind a name
 NO_NODES = NO_ENDS = np.empty(0, np.int32)
-NO_ITEMS = np.empty((0, 3), np.int32)
 AT_ROOT = np.zeros(1, np.int32)
 
 
 @dataclass(slots=True)
 class Walk:
-    """A walk that may take several runs: its stamp, and how many items were done under it.
+    """A walk that may take several runs: its buffers, its stamp, how many items were done under it.
 
     `special` has the (node, state, tail) items that ask for more than what their state is, `wanted`
     the states that the others ask for.
     """
 
+    buffers: Scratch
     stamp: int
     seen: int = 0
     wanted: list[int] = field(default_factory=list)
@@ -56,33 +55,13 @@ class Walker:
         self.table = StateTable(automaton)
         self.size = vocabulary.size
         self.trie = vocabulary.trie
+        self._depth = self.trie.max_depth
         self.big = BIG
-        self._stack = np.empty((self.trie.max_depth + 2, 2), np.int32)
-        self._stamp = 0
-        self._parts = np.empty((MOST_PARTS, 5), np.int32)
-        self._later_parts = np.empty_like(self._parts)
-        self._make_room(FIRST_ROOM, NO_ITEMS)
-
-    def _make_room(self, room: int, items: Ints) -> None:
-        """Make buffers for `room` items at least, which begin with some."""
-        room = 1 << (room - 1).bit_length()
-        self._work = np.empty((room, 3), np.int32)
-        self._work[: len(items)] = items
-        self._asked = np.empty((room, 3), np.int32)
-        self._wanted = np.empty(room, np.int32)
-        self._exits = np.empty(room, np.int32)
-        self._met = np.zeros((2 * room, 4), np.int32)
-
-    @property
-    def held_bytes(self) -> int:
-        """Return the size of the buffers."""
-        buffers = (self._work, self._asked, self._wanted, self._exits, self._met)
-        return sum(buffer.nbytes for buffer in buffers)
 
     def begin(self) -> Walk:
         """Return a new walk; what was done in it is not done again."""
-        self._stamp += 1
-        return Walk(self._stamp)
+        buffers = scratch()
+        return Walk(buffers, buffers.begin(self._depth))
 
     def run(
         self, items: Ints, under: Walk, mask: Bitmask, ends: Ints = NO_ENDS
@@ -91,20 +70,21 @@ class Walker:
 
         The first are a view of a buffer.
         """
-        if len(items) < len(self._work):
-            self._work[: len(items)] = items
+        buffers = under.buffers
+        if len(items) < len(buffers.work):
+            buffers.work[: len(items)] = items
         else:
-            self._make_room(2 * len(items), items)
+            buffers.make_room(2 * len(items), items)
         return self._run(len(items), under, mask, ends)
 
     def run_on(self, items: Ints, under: Walk, mask: Bitmask) -> Ints:
         """Do what `run` does, take apart what states are asked for, and go on; return the exits."""
         asked, exits = self.run(items, under, mask)
-        found = [exits]
+        found, buffers = [exits], under.buffers
         while len(asked):
             for state in under.wanted:
                 self.table.tell(state)
-            self._work, self._asked = self._asked, self._work
+            buffers.work, buffers.asked = buffers.asked, buffers.work
             asked, exits = self._run(len(asked), under, mask, NO_ENDS)
             if len(exits):
                 found.append(exits)
@@ -115,7 +95,7 @@ class Walker:
 
         Raises GrammarTooLargeError if they are more than the fuel or the buffers allow.
         """
-        trie, table, before = self.trie, self.table, under.seen
+        trie, table, buffers, before = self.trie, self.table, under.buffers, under.seen
         table.cover()
         while True:
             left, asked, special, wanted, under.seen, too_small = explore(
@@ -133,28 +113,28 @@ class Walker:
                 table.texts.array,
                 table.text_bytes.array,
                 table.loops.array,
-                self._work,
+                buffers.work,
                 items,
-                self._met,
+                buffers.met,
                 under.stamp,
                 under.seen,
-                self._stack,
+                buffers.stack,
                 mask,
                 ends,
-                self._exits,
-                self._asked,
-                self._wanted,
+                buffers.exits,
+                buffers.asked,
+                buffers.wanted,
             )
             if not too_small:
                 self.automaton.terms.spend((under.seen - before) // ITEMS_A_STEP)
                 if special:
-                    under.special += self._asked[-special:].tolist()
-                under.wanted = distinct(self._wanted[:wanted]) if wanted else []
-                return self._asked[:asked], self._exits[:left].copy() if left else NO_NODES
-            room = GROWTH * len(self._work)
+                    under.special += buffers.asked[-special:].tolist()
+                under.wanted = distinct(buffers.wanted[:wanted]) if wanted else []
+                return buffers.asked[:asked], buffers.exits[:left].copy() if left else NO_NODES
+            room = GROWTH * len(buffers.work)
             if room > MOST_ROOM:
                 raise GrammarTooLargeError("places of one token mask", MOST_ROOM, room)
-            self._make_room(room, self._work[:items])
+            buffers.make_room(room, buffers.work[:items])
             before = under.seen = 0
 
     def follow(self, state: int, token: bytes, tell: bool = False) -> int | None:
@@ -179,13 +159,13 @@ class Walker:
             return None
         if not count and not captures:
             return DEAD
-        parts = self._parts[:count].tolist()
+        parts = scratch().parts[:count].tolist()
         if captures is not None:
             return self._in_capture(captures, token, parts)
         return self._alone(parts)
 
     def _follow(self, state: int, token: bytes, beside: bool) -> int:
-        table = self.table
+        table, buffers = self.table, scratch()
         count: int = follow(
             table.shared,
             table.rows,
@@ -196,8 +176,8 @@ class Walker:
             token,
             state,
             beside,
-            self._parts,
-            self._later_parts,
+            buffers.parts,
+            buffers.later_parts,
         )
         return count
 
@@ -291,7 +271,7 @@ class Walker:
             node,
             base,
             np.array([counted.starts >> byte & 1 for byte in range(256)], np.bool_),
-            self._stack,
+            under.buffers.stack,
             counts,
             whole,
             exits,

@@ -148,8 +148,8 @@ def _wrapped(form: Mapping[Any, Any]) -> object:
 def _schema(value: object) -> object:
     """A schema as given, or the one written in a JSON string, or that of a Python type."""
     if isinstance(value, str):
-        value, finite = _parse_json(value)
-        if isinstance(value, dict) and finite and not _is_deep(value):
+        text, (value, finite) = value, _parse_json(value)
+        if isinstance(value, dict) and finite and not _is_deep(value, text):
             return value
     elif _is_type(value):
         value = _type_schema(value)
@@ -206,8 +206,10 @@ def _finite(digits: str) -> float:
 _FINITE = _decoder(_finite)
 
 
-def _is_deep(root: dict[str, object]) -> bool:
+def _is_deep(root: dict[str, object], text: str) -> bool:
     """Whether the objects and arrays of a JSON text, of which none is shared, nest too deep."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return False
     level: list[dict[str, object] | list[object]] = [root]
     for _ in range(MAX_DEPTH):
         parts = [part.values() if isinstance(part, dict) else part for part in level]

@@ -12,6 +12,7 @@ from small_vocabulary import check_walk, small_vocabulary, viable
 from lockstitch.constraint.automaton import Automaton
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.text.style import TextStyle
+from lockstitch.fsm import scratch as scratch_module
 from lockstitch.fsm import token_fsm
 from lockstitch.fsm import walker as walker_module
 from lockstitch.fsm.bitmask import empty_mask, unpack
@@ -206,8 +207,12 @@ def test_patterns_with_a_length(pattern: str, most: int) -> None:
 def test_a_mask_of_too_many_places_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop counts what it does, and its buffers do not grow without end."""
     pattern = {"type": "regex", "value": "(a?b?c?d?e?f?g?h?){9}x"}
-    monkeypatch.setattr(walker_module, "FIRST_ROOM", 4)
+    monkeypatch.setattr(scratch_module, "FIRST_ROOM", 4)
+    own = scratch_module.Scratch()
+    monkeypatch.setattr(walker_module, "scratch", lambda: own)
     assert TokenFSM(compile_grammar(pattern), small_vocabulary())
+    assert len(own.work) > 4
+    own = scratch_module.Scratch()
     monkeypatch.setattr(walker_module, "MOST_ROOM", 16)
     with pytest.raises(GrammarTooLargeError, match="places of one token mask"):
         TokenFSM(compile_grammar(pattern), small_vocabulary())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -66,6 +68,23 @@ def test_masks_after_they_were_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     for seed in range(5):
         states_of(small, seed)
     assert all(np.array_equal(small.token_mask(s), m) for s, m in zip(states, first, strict=True))
+
+
+def test_a_dropped_fsm_takes_its_masks_along() -> None:
+    """Nothing that it keeps leads back to it, so no collector has to find it."""
+    fsm, out = TokenFSM(compile_grammar(OBJECT), small_vocabulary()), None
+    for state in states_of(fsm, seed=1):
+        out = np.empty_like(fsm.token_mask(state))
+        fsm.fill_mask(state, out)
+        assert fsm.tokens_within(state, 99).any()
+    dropped, builder = weakref.ref(fsm), weakref.ref(fsm._builder)
+    gc.disable()
+    try:
+        del fsm
+        assert dropped() is None
+        assert builder() is None
+    finally:
+        gc.enable()
 
 
 def test_threads_see_the_same_masks(monkeypatch: pytest.MonkeyPatch) -> None:
