@@ -66,10 +66,15 @@ class Adapter:
     def __init__(self, tok: Any) -> None:
         table = [*tok.token_bytes, *[None] * (tok.n_vocab - len(tok.token_bytes))]
         self._vocabulary = Vocabulary(table, [tok.eos_id])
-        warm_up(STYLE, self._vocabulary)  # as an engine does when it starts
+        self._vocabulary.trie  # noqa: B018 - built, or read from disk
 
     def prepare(self) -> None:
-        """Do nothing: what grammars share was made with the engine."""
+        """Make what grammars share, as an engine does when it starts, in the process it is for.
+
+        A harness that forks calls this in the child: what the parent made would be copied there,
+        page by page, by the steps that are measured.
+        """
+        warm_up(STYLE, self._vocabulary)
 
     def compile(self, kind: str, value: str) -> Compiled:
         """Compile a schema or a regex; raises GrammarError for what is refused."""
@@ -80,9 +85,14 @@ class Adapter:
 
 
 def load_kernels() -> None:
-    """Load what a process loads once, whatever its tokenizers: the compiled kernels, from disk."""
-    grammar = compile_grammar({"type": "json", "value": {"maxLength": 3, "enum": ["a", "b"]}})
-    TokenFSM(grammar, Vocabulary([*(bytes([byte]) for byte in range(256)), None], [256]))
+    """Load what a process loads once, whatever its tokenizers.
+
+    That are the compiled kernels, from disk, and what JSON texts and patterns begin with.
+    """
+    vocabulary = Vocabulary([*(bytes([byte]) for byte in range(256)), None], [256])
+    json_grammar = {"type": "json", "value": {"maxLength": 3, "enum": ["a", "b"]}}
+    for grammar in (json_grammar, {"type": "regex", "value": r"\d"}):
+        TokenFSM(compile_grammar(grammar), vocabulary)
 
 
 class Known:

@@ -31,7 +31,7 @@ def main() -> None:
     if given.engine == "lockstitch":
         masks.load_kernels()
     loaded = time.process_time()
-    adapters.load_engine(given.engine, tok)
+    adapters.load_engine(given.engine, tok).prepare()
     print(loaded - began, time.process_time() - loaded)
 
 

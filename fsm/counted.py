@@ -8,7 +8,6 @@ each exit; any bounds are then a cut through the tokens, sorted by their count.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,22 +44,22 @@ class CountedTokens:
         short = counts[allowed].astype(np.uint16)  # tokens are short, and these sorted by digits
         allowed = allowed[np.argsort(short, kind="stable")]
         self._ids, self._counts, self._size = ids[allowed], counts[allowed], size
-        self._whole_ids, self._whole = ids[whole >= 0], whole[whole >= 0]
+        self._whole = whole
         self._exits, self._exit_counts = exits, exit_counts
         self._masks: dict[int, Bitmask] = {}
 
-    @cached_property
-    def whole(self) -> Ints:
-        """Of how many `x` each token is a row, -1 for others: (vocabulary,)."""
-        found = np.full(self._size, -1, np.int32)
-        found[self._whole_ids] = self._whole
-        return found
+    def whole(self, token: bytes) -> int:
+        """Return of how many `x` the bytes of a token are a row, -1 for others.
+
+        Only for those that were counted below the root.
+        """
+        return int(self._whole[self._trie.token_start[self._trie.find(token)]])
 
     @property
     def most_bytes(self) -> int:
         """Return the size of the arrays, with all the masks that bounds can ask for."""
         kinds = len(np.unique(self._counts))
-        arrays = 2 * (self._ids.nbytes + self._counts.nbytes) + 4 * self._size
+        arrays = 2 * (self._ids.nbytes + self._counts.nbytes) + self._whole.nbytes
         return int(arrays + kinds * empty_mask(self._size).nbytes)
 
     def within(self, low: int, high: int | None) -> tuple[Bitmask, Ints]:

@@ -16,9 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from ..constraint.automaton import Automaton
 from ..constraint.grammar import Grammar
 from ..constraint.terms.counters import Bounded, Counter
@@ -39,8 +36,8 @@ class Builder(Protocol):
         """Return the state of the automaton behind a token, `DEAD` if there is none."""
         ...
 
-    def whole_counts(self, counter: Counter) -> npt.NDArray[np.int32] | None:
-        """Return how often each token repeats what is counted, -1 for others; None if unknown."""
+    def whole_count(self, counter: Counter, token: bytes) -> int | None:
+        """Return how often a token repeats what is counted, -1 for others; None if unknown."""
         ...
 
 
@@ -71,7 +68,7 @@ class Counting:
         self._automaton = automaton
         self._token_bytes = token_bytes
         self._horizon = horizon
-        self._whole_counts = builder.whole_counts
+        self._whole_count = builder.whole_count
         self._advance = builder.advance
         self._repetitions = Repetitions(automaton, builder.advance)
         self._slots: list[Slot | Repetition | None] = [None]  # below FIRST are the automaton's
@@ -208,11 +205,12 @@ class Counting:
         return self._token_bytes[token_id] if 0 <= token_id < len(self._token_bytes) else None
 
     def _count(self, slot: Slot, token_id: int) -> int:
-        whole = self._whole_counts(slot.counter)
-        if whole is not None and 0 <= token_id < len(whole):
-            return int(whole[token_id])
         text = self._bytes_of(token_id)
-        count = self._automaton.count(slot.counter, text) if text else None
+        if not text:
+            return LONGER
+        count = self._whole_count(slot.counter, text)
+        if count is None:
+            count = self._automaton.count(slot.counter, text)
         return LONGER if count is None else count
 
     def _slot(self, state: int) -> Slot | Repetition:

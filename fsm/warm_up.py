@@ -9,19 +9,23 @@ from ..constraint.text.style import TextStyle
 from .mask_builder import MaskBuilder
 from .vocabulary import Vocabulary
 
-BEGUN: tuple[object, ...] = ({}, {"type": "string", "maxLength": 60})
+BEGUN: tuple[tuple[dict[str, object], tuple[bytes, ...]], ...] = (
+    ({"type": "json", "value": {}}, (b"", b'"')),
+    ({"type": "json", "value": {"type": "string", "maxLength": 60}}, (b"", b'"')),
+    ({"type": "regex", "value": r"\d{4}-[a-z]+"}, (b"", b"20", b"2024-a")),
+)
 
 
 def warm_up(style: TextStyle, vocabulary: Vocabulary) -> None:
-    """Load the kernels and make what JSON texts have in common: strings, also with a length.
+    """Load the kernels and make what texts have in common.
 
-    The first grammar does it otherwise. Cost: 60 ms, most of it walks of strings, kept as long as
-    the vocabulary is.
+    That are strings, also with a length, and what patterns begin with. The first grammar does it
+    otherwise. Cost: 80 ms, most of it walks of strings, kept as long as the vocabulary is.
     """
-    for schema in BEGUN:
-        grammar = compile_grammar({"type": "json", "value": schema}, style=style)
+    for field, texts in BEGUN:
+        grammar = compile_grammar(field, style=style)
         with grammar.lock:
             automaton = Automaton(grammar)
             builder = MaskBuilder(automaton, vocabulary)
-            for text in (b"", b'"'):
+            for text in texts:
                 builder.build(walk(automaton, automaton.start, text))
