@@ -92,7 +92,7 @@ def load_kernels() -> None:
     vocabulary = Vocabulary([*(bytes([byte]) for byte in range(256)), None], [256])
     json_grammar = {"type": "json", "value": {"maxLength": 3, "enum": ["a", "b"]}}
     for grammar in (json_grammar, {"type": "regex", "value": r"\d"}):
-        TokenFSM(compile_grammar(grammar), vocabulary)
+        TokenFSM(compile_grammar(grammar, style=STYLE), vocabulary)
 
 
 class Known:

@@ -9,9 +9,14 @@ from ..constraint.text.style import TextStyle
 from .mask_builder import MaskBuilder
 from .vocabulary import Vocabulary
 
+STRING = {"type": "string"}
 BEGUN: tuple[tuple[dict[str, object], tuple[bytes, ...]], ...] = (
     ({"type": "json", "value": {}}, (b"", b'"')),
     ({"type": "json", "value": {"type": "string", "maxLength": 60}}, (b"", b'"')),
+    (
+        {"type": "json", "value": {"properties": {"a": {"type": "array", "items": STRING}}}},
+        (b'{"a":[', b'{"a":["'),
+    ),
     ({"type": "regex", "value": r"\d{4}-[a-z]+"}, (b"", b"20", b"2024-a")),
 )
 

@@ -18,19 +18,17 @@ from ..schema.graph import SchemaGraph
 from ..schema.shapes import ArrayShape, ObjectShape, Shapes
 from ..terms.shortest import INFINITE
 from ..text.json_text import JsonText
-from ..text.number_set import WHOLE, NumberSet
 from ..text.numbers import NumberText
 from .array_plan import ArrayPlan, Items
 from .few_values import FewValues
 from .free_names import FreeName, FreeNames
+from .joined_values import JoinedValues
 from .member_table import Member, MemberEntries, Offered
 from .object_completion import Completion, Written
 from .object_layout import Layout, subsets
 from .productivity import Productivity
 from .unique_items import UniqueItems
 from .values import Comparable, ValueText, read_value
-
-EVERY_NUMBER = NumberSet(), NumberSet(step=WHOLE)
 
 
 class Containers(NamedTuple):
@@ -59,7 +57,7 @@ class JsonLanguage:
         self._objects: list[Completion] = []
         self._arrays: list[ArrayPlan] = []
         self._expanded: dict[Key, int] = {}
-        self._joined: dict[int, tuple[Shapes, int | None]] = {}
+        self._joined = JoinedValues(graph, self.text, self.expand)
         self._names = FreeNames(self.text, self._objects, self.later)
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
         self._entries: dict[int, MemberEntries] = {}
@@ -158,19 +156,8 @@ class JsonLanguage:
         return self.productive.length(key)
 
     def named(self, node: int) -> int | None:
-        """Return the values of a node with the colon before them if that is one lexeme.
-
-        Those are values of a type, with or without null: no term is made of others.
-        """
-        shapes = self.graph.shapes(node)
-        if shapes.arrays or shapes.objects or shapes.strings not in (0, self.text.any_body):
-            return None
-        known = self._joined.get(id(shapes))
-        if known is None:  # the shapes are kept, so that no other gets their identity
-            numbers = [each for each in shapes.numbers if each not in EVERY_NUMBER]
-            lexeme = None if numbers else self.text.after_colon.get(self.expand(node))
-            known = self._joined[id(shapes)] = shapes, lexeme
-        return known[1]
+        """Return the values of a node with the colon before them if that is one lexeme."""
+        return self._joined.of(node)
 
     def members_of(self, node: int) -> MemberEntries | None:
         """Return the members of the objects of a node if it has no other values."""

@@ -75,8 +75,9 @@ def _common(style: TextStyle) -> Prelude:
         values = [numbers.term(NumberSet()), numbers.term(NumberSet(step=WHOLE))]
     null, truths = terms.literal(b"null"), map(terms.literal, (b"true", b"false"))
     many = [strings[0], *values]  # those that members have most
-    text.join_colon([*many, *(terms.union([null, v]) for v in many), terms.union(truths), null])
-    members = list(text.after_colon.values())
+    others = [*(terms.union([null, value]) for value in many), terms.union(truths), null]
+    text.join_colon([*many, *others], many)
+    members = [*text.after_colon.values(), *text.arrays_after_colon.values()]
     for term in (*signs, *strings, *values, *members):
         shortest.length(term)
     spelled = lexemes_in(terms, strings)

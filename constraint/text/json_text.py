@@ -168,10 +168,12 @@ class JsonText:
         self.quote = terms.literal(b'"')
         self.after_colon: dict[int, int] = {}
         """A colon and a value as one lexeme, by the value."""
+        self.arrays_after_colon: dict[int, int] = {}
+        """A colon and an array of such values as one lexeme, by the value."""
         self._names: dict[str, int] = {}
 
-    def join_colon(self, values: Iterable[int]) -> None:
-        """Make one lexeme of a colon with its blanks and each of some values.
+    def join_colon(self, values: Iterable[int], items: Iterable[int]) -> None:
+        """Make one lexeme of a colon with its blanks and each of some values, or arrays of items.
 
         What many members are is then known by its rows, from the name to the end of the value.
         """
@@ -181,6 +183,17 @@ class JsonText:
             for value in values:
                 joined = terms.concat(colon, self._opened(value))
                 self.after_colon[value] = terms.lexeme(joined, counted=False)
+            for item in items:
+                joined = terms.concat(colon, self._array_of(self._opened(item)))
+                self.arrays_after_colon[item] = terms.lexeme(joined, counted=False)
+
+    def _array_of(self, item: int) -> int:
+        """Return the arrays of any number of items."""
+        terms = self.terms
+        begin, comma, end = map(self._opened, (self.open_array, self.comma, self.close_array))
+        more = terms.repeat(terms.concat(comma, item), 0, None)
+        some = terms.concat(item, more, end)
+        return terms.concat(begin, terms.union([terms.literal(b"]"), some]))
 
     def _opened(self, term: int) -> int:
         """Return a row of texts and lexemes without the marks around the lexemes."""
