@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..constraint.automaton import Automaton
+from ..constraint.automaton import DEAD, Automaton
 from ..constraint.grammar import compile_grammar
 from ..constraint.stepping import walk
 from ..constraint.text.style import TextStyle
@@ -32,5 +32,7 @@ def warm_up(style: TextStyle, vocabulary: Vocabulary) -> None:
         with grammar.lock:
             automaton = Automaton(grammar)
             builder = MaskBuilder(automaton, vocabulary)
-            for text in texts:
-                builder.build(walk(automaton, automaton.start, text))
+            states = (walk(automaton, automaton.start, text) for text in texts)
+            for state in states:
+                if state != DEAD:  # as are texts without blanks in a style that writes some
+                    builder.build(state)

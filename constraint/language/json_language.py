@@ -236,12 +236,12 @@ class JsonLanguage:
         return rest if count else none
 
     def _object(self, shape: ObjectShape) -> int:
-        if self.productive.object_length(shape) >= INFINITE:
-            return self.terms.EMPTY
         completion, number = self.productive.completion(shape), len(self._objects)
-        self._objects.append(completion)
         layout = completion.layout
         written = self.productive.begin(layout, number)
+        if completion.length(written) >= INFINITE:
+            return self.terms.EMPTY
+        self._objects.append(completion)
         if self.in_order and self._one_spelling and MemberEntries.is_list(layout):
             self._entries[number] = MemberEntries(self, layout, written, self._has_value)
         return self.terms.concat(self.text.open_object, self.later(written))
@@ -320,13 +320,9 @@ class JsonLanguage:
 
     def _after(self, written: Written, declared: int, carried: int) -> Written:
         """Return the memory after one more member."""
-        counts = self._objects[written.shape].layout.counts
-        return written._replace(
-            declared=declared,
-            first=False,
-            number=written.number + counts,
-            pending=written.pending & ~carried,
-        )
+        shape, _, names, _, number, pending = written
+        number += self._objects[shape].layout.counts
+        return Written(shape, declared, names, False, number, pending & ~carried)
 
     def _can_end(self, written: Written) -> bool:
         return self._objects[written.shape].length(written) < INFINITE

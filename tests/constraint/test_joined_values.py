@@ -72,5 +72,5 @@ def test_a_joined_array_is_what_it_is_alone(schema: dict[str, object]) -> None:
             wanted = alone.accepts(text)
             assert inside.accepts(b'{"a":' + text + b"}") == wanted, text
             accepted += wanted
-    assert accepted > 10
+    assert accepted > 5
     assert inside.shortest() == b'{"a":[]}'
