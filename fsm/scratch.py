@@ -1,8 +1,9 @@
 """The buffers of a thread's walks: what is piled up, asked for and found, and what was done.
 
-They hold nothing between two walks, so the grammars of a process share them: one set for each
-thread. A walk runs in one thread, under the lock of its grammar, and walks do not run inside each
-other; only the numbers of what was done stay, told apart by the stamp of their walk.
+The grammars of a process share them, one set for each thread: a run of a walk is in one thread,
+under the lock of its grammar, and what it found is taken out before the next run. Between two runs
+of a walk there may be others, those of captures. They may overwrite what the first one has done,
+which is then done again; but none takes the doings of another for its own, as each has a stamp.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ class Scratch:
 
     def begin(self, depth: int) -> int:
         """Return the stamp of a new walk, of a trie with paths of at most `depth` bytes."""
-        if self._stamp == LAST_STAMP or len(self.work) > KEPT_ROOM:
-            self._stamp = 0
+        if len(self.work) > KEPT_ROOM:
             self.make_room(FIRST_ROOM, NO_ITEMS)
+        if self._stamp == LAST_STAMP:  # not before: a walk that goes on later keeps its own
+            self._stamp = 0
+            self.met.fill(0)
         if len(self.stack) < depth + 2:
             self.stack = np.empty((depth + 2, 2), np.int32)
         self._stamp += 1
