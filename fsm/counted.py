@@ -44,22 +44,17 @@ class CountedTokens:
         short = counts[allowed].astype(np.uint16)  # tokens are short, and these sorted by digits
         allowed = allowed[np.argsort(short, kind="stable")]
         self._ids, self._counts, self._size = ids[allowed], counts[allowed], size
-        self._whole = whole
+        self.whole = np.full(size, -1, np.int32)
+        """Of how many `x` each token is a row, -1 for others: (vocabulary,)."""
+        self.whole[ids] = whole
         self._exits, self._exit_counts = exits, exit_counts
         self._masks: dict[int, Bitmask] = {}
-
-    def whole(self, token: bytes) -> int:
-        """Return of how many `x` the bytes of a token are a row, -1 for others.
-
-        Only for those that were counted below the root.
-        """
-        return int(self._whole[self._trie.token_start[self._trie.find(token)]])
 
     @property
     def most_bytes(self) -> int:
         """Return the size of the arrays, with all the masks that bounds can ask for."""
         kinds = len(np.unique(self._counts))
-        arrays = 2 * (self._ids.nbytes + self._counts.nbytes) + self._whole.nbytes
+        arrays = 2 * (self._ids.nbytes + self._counts.nbytes) + self.whole.nbytes
         return int(arrays + kinds * empty_mask(self._size).nbytes)
 
     def within(self, low: int, high: int | None) -> tuple[Bitmask, Ints]:

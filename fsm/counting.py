@@ -36,7 +36,7 @@ class Builder(Protocol):
         """Return the state of the automaton behind a token, `DEAD` if there is none."""
         ...
 
-    def whole_count(self, counter: Counter, token: bytes) -> int | None:
+    def whole_count(self, counter: Counter, token_id: int) -> int | None:
         """Return how often a token repeats what is counted, -1 for others; None if unknown."""
         ...
 
@@ -208,7 +208,7 @@ class Counting:
         text = self._bytes_of(token_id)
         if not text:
             return LONGER
-        count = self._whole_count(slot.counter, text)
+        count = self._whole_count(slot.counter, token_id)
         if count is None:
             count = self._automaton.count(slot.counter, text)
         return LONGER if count is None else count

@@ -231,14 +231,14 @@ class MaskBuilder:
         """Return whether a walk would need many rows, one for each part that is left."""
         return counted.high is not None and FEW_PARTS < counted.high <= self.trie.max_depth
 
-    def whole_count(self, counter: Counter, token: bytes) -> int | None:
-        """Return of how many parts of a counter the bytes of a token are a row, -1 for others.
+    def whole_count(self, counter: Counter, token_id: int) -> int | None:
+        """Return of how many parts of a counter a token is a row, -1 for others.
 
         None if the vocabulary was not walked for it.
         """
         name = self.automaton.fingerprint(self.automaton.base_of(counter))
         found = None if name is None else self._shared.counted[name, ROOT]
-        return None if found is None else found.whole(token)
+        return None if found is None else int(found.whole[token_id])
 
     def _counted(self, counted: Counted, node: int) -> CountedTokens:
         """Return the tokens of a counter without bounds, walked once for each vocabulary."""
