@@ -57,21 +57,21 @@ class Patches(Recent[int, Patch]):
 
     def keep(self, state: int, mask: Bitmask) -> Patch:
         """Keep the mask of a state; return what is kept."""
-        bases = self._bases()
-        patch = Patch.of(mask, bases)
-        return self.put(state, patch, patch.own_bytes(bases) + ENTRY_BYTES)
+        return self._keep(state, Patch.of(mask, self._bases()))
 
     def keep_smaller(self, masks: dict[int, tuple[Bitmask, int]]) -> None:
         """Keep masks that are near another one, of those that are no longer kept whole.
 
         With each comes its size: one that is that of another state has the size of an entry.
         """
-        bases = self._bases()
         for state, (mask, size) in masks.items():
             if size > ENTRY_BYTES and self[state] is None:
-                patch = Patch.of(mask, bases)
+                patch = Patch.of(mask, self._bases())
                 if patch.base is not mask:
-                    self.put(state, patch, patch.own_bytes(bases) + ENTRY_BYTES)
+                    self._keep(state, patch)
+
+    def _keep(self, state: int, patch: Patch) -> Patch:
+        return self.put(state, patch, patch.own_bytes(self._bases()) + ENTRY_BYTES)
 
 
 @njit(cache=True, nogil=True)

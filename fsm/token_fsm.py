@@ -54,9 +54,9 @@ class TokenFSM:
             self._builder = MaskBuilder(self._automaton, vocabulary)
             self._patches = Patches(MASK_BYTES // 4, self._builder.bases)
             self._masks: Recent[int, Bitmask] = Recent(MASK_BYTES, self._patches.keep_smaller)
-            self._horizon = vocabulary.trie.max_depth
+            horizon = vocabulary.trie.max_depth
             self._counting = Counting(
-                grammar, self._automaton, vocabulary.token_bytes, self._horizon, self._builder
+                grammar, self._automaton, vocabulary.token_bytes, horizon, self._builder
             )
         self._plans = Plans(vocabulary)
         self.start = self._counting.enter(self._automaton.start)
@@ -89,7 +89,7 @@ class TokenFSM:
         if mask is None:
             if same is None:
                 with self.grammar.lock:
-                    same = self._automaton.folded(state, self._horizon)
+                    same = self._automaton.folded(state, self.vocabulary.trie.max_depth)
             if same == state:
                 mask = self._rebuilt(state)
                 mask.setflags(write=False)
@@ -235,7 +235,7 @@ class TokenFSM:
         return not missing or missing.isdisjoint(self.shortest_completion(state))
 
     def _may_fit(self, state: int, budget: int) -> bool:
-        return self.min_bytes(state) <= budget * self._horizon
+        return self.min_bytes(state) <= budget * self.vocabulary.trie.max_depth
 
     def feasible(self, budget: int) -> bool:
         """Return whether any text of the grammar takes at most `budget` tokens, as far as known."""

@@ -67,6 +67,8 @@ class VocabularyTrie:
     """(256,) the node below the root by each byte, -1 where there is none."""
     contents: npt.NDArray[np.uint64] = field(init=False)
     """(n + 1, 4) which bytes are below a node and make characters or not (`loops.spell`)."""
+    max_depth: int = field(init=False)
+    """Bytes of the longest token; 0 for an empty trie."""
 
     def __post_init__(self) -> None:
         """Lay the columns that a walk reads next to each other, and look what is below nodes."""
@@ -79,6 +81,7 @@ class VocabularyTrie:
         first_nodes[self.byte[below_root]] = below_root
         object.__setattr__(self, "first_nodes", first_nodes)
         object.__setattr__(self, "contents", contents_of(self.byte, self.parent))
+        object.__setattr__(self, "max_depth", int(self.height[0]))
 
     @classmethod
     def build(cls, token_bytes: Sequence[bytes | None]) -> VocabularyTrie:
@@ -129,11 +132,6 @@ class VocabularyTrie:
     def node_count(self) -> int:
         """Number of nodes, root included."""
         return len(self.byte)
-
-    @property
-    def max_depth(self) -> int:
-        """Bytes of the longest token; 0 for an empty trie."""
-        return int(self.height[0])
 
     def path(self, node: int) -> bytes:
         """Bytes from the root to `node`."""

@@ -55,13 +55,12 @@ class Walker:
         self.table = StateTable(automaton)
         self.size = vocabulary.size
         self.trie = vocabulary.trie
-        self._depth = self.trie.max_depth
         self.big = BIG
 
     def begin(self) -> Walk:
         """Return a new walk; what was done in it is not done again."""
         buffers = scratch()
-        return Walk(buffers, buffers.begin(self._depth))
+        return Walk(buffers, buffers.begin(self.trie.max_depth))
 
     def run(
         self, items: Ints, under: Walk, mask: Bitmask, ends: Ints = NO_ENDS

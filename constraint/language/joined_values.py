@@ -33,8 +33,6 @@ class JoinedValues:
         type.
         """
         shapes = self._graph.shapes(node)
-        if shapes.objects or len(shapes.arrays) > 1:
-            return None
         known = self._known.get(id(shapes))
         if known is None:  # the shapes are kept, so that no other gets their identity
             known = self._known[id(shapes)] = shapes, self._found(node, shapes)
