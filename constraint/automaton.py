@@ -36,7 +36,7 @@ class Automaton:
 
     def __init__(self, grammar: Grammar) -> None:
         self.terms = grammar.terms
-        self._shortest = grammar.shortest_texts
+        self._grammar = grammar
         self.shared = grammar.shared
         self.terms_of = [UNMADE] * len(self.shared)  # by state
         self._states = self.shared.states.copy()
@@ -61,6 +61,10 @@ class Automaton:
         self._machines = MachineStates(self.terms, self.number, self.unmade)
         self.finished = self.number(self.terms.EPSILON)
         self.start = self.number(grammar.start)
+
+    def drop(self) -> None:
+        """Let go of everything, as what is in here leads back to it."""
+        self.__dict__.clear()
 
     def __len__(self) -> int:
         return len(self.terms_of)
@@ -100,7 +104,6 @@ class Automaton:
         return self.entries.of(entries, self.number(tail)).first
 
     def _any_text(self, texts: Texts) -> int:
-        """Return the term of some texts and what follows each of them."""
         pairs = zip(texts.texts, texts.tails, strict=True)
         return self.terms.union([self.behind_text(text, tail) for text, tail in pairs])
 
@@ -282,8 +285,7 @@ class Automaton:
             return state
         parts = [] if found.rest is None else [self.term(found.rest)]
         if found.texts is not None:
-            pairs = zip(found.texts.texts, found.texts.tails, strict=True)
-            parts += [self.behind_text(text, tail) for text, tail in pairs]
+            parts.append(self._any_text(found.texts))
         return self.number(self.terms.union(parts)) if parts else None
 
     def inside(self, state: int) -> Alternatives:
@@ -302,11 +304,11 @@ class Automaton:
 
     def shortest_completion(self, state: int) -> bytes:
         """Return a shortest text that ends in acceptance from here."""
-        return self._shortest.text(self.term(state))
+        return self._grammar.shortest_texts.text(self.term(state))
 
     def min_bytes(self, state: int) -> int:
         """Return the length of a shortest completion."""
-        return self._shortest.text_length(self.term(state))
+        return self._grammar.shortest_texts.text_length(self.term(state))
 
     def folded(self, state: int, horizon: int) -> int:
         """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.

@@ -59,8 +59,9 @@ class PlacesRead(NamedTuple):
 class Grammar:
     """A language of byte strings that is known not to be empty; made by `compile_grammar`.
 
-    Thread-safe; states and rows that were computed once are kept for its lifetime. It can be
-    pickled, to be compiled in another process; it is no format to keep.
+    Thread-safe; states and rows that were computed once are kept for its lifetime, and gone with
+    it: `terms` and the language of `schema` cannot be used behind that. It can be pickled, to be
+    compiled in another process; it is no format to keep.
     """
 
     def __init__(
@@ -80,6 +81,12 @@ class Grammar:
         self.shared = shared
         self.lock = threading.RLock()
         self.shortest_texts = shortest
+
+    def __del__(self) -> None:
+        if "schema" in self.__dict__:  # not if it was not made whole
+            self.terms.drop()
+            if self.schema is not None:
+                self.schema[0].drop()
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "lock": None, "shared": self.shared.shared_by}
@@ -248,7 +255,7 @@ class Changed:
         begun = self._begin(self.fuel)
         before = len(begun.terms)
         try:
-            self._read(begun, schema)
+            _whole = self._read(begun, schema)  # its terms are counted below
         except UnsatisfiableGrammarError:
             return True
         except GrammarError:  # such a change says nothing: a reference leads nowhere, for one

@@ -68,6 +68,11 @@ class TokenFSM:
                 "no token of the vocabulary can begin a text of this grammar"
             )
 
+    def __del__(self) -> None:
+        automaton = self.__dict__.get("_automaton")  # none if it was not made whole
+        if automaton is not None:
+            automaton.drop()
+
     @contextmanager
     def bounded(self, fuel: float) -> Iterator[None]:
         """Count the steps that this thread takes with the FSM, others wait.

@@ -62,6 +62,10 @@ class JsonLanguage:
         self._ordered: dict[tuple[object, ...], dict[int, tuple[int, ...]]] = {}
         self._entries: dict[int, MemberEntries] = {}
 
+    def drop(self) -> None:
+        """Let go of everything, as what was made of objects and arrays leads back here."""
+        self.__dict__.clear()
+
     @cached_property
     def _values(self) -> ValueText:
         return ValueText(self.text)

@@ -78,6 +78,10 @@ class TermArena:
         self._counts = self._counts.copy()
         self.marked = {}
 
+    def drop(self) -> None:
+        """Let go of everything, as terms name their owners and those this arena."""
+        self.__dict__.clear()
+
     def __len__(self) -> int:
         return len(self.nodes)
 

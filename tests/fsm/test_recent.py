@@ -18,6 +18,8 @@ from lockstitch.fsm.recent import Recent
 
 OBJECT = {"type": "json", "value": {"type": "object", "additionalProperties": {"maxLength": 9}}}
 
+UNIQUE = {"type": "json", "value": {"items": {"type": "string"}, "uniqueItems": True}}
+
 
 def test_what_is_asked_for_stays() -> None:
     cache: Recent[int, str] = Recent(100)
@@ -85,6 +87,34 @@ def test_a_dropped_fsm_takes_its_masks_along() -> None:
         assert builder() is None
     finally:
         gc.enable()
+
+
+def left_behind(walks: int) -> tuple[int, int]:
+    """Return how many terms and states some walks made, and what the collector had to free."""
+    fsm = TokenFSM(compile_grammar(UNIQUE), small_vocabulary())
+    for seed in range(walks):
+        states_of(fsm, seed)
+    grammar, terms, automaton = fsm.grammar, fsm.grammar.terms, fsm._automaton
+    made = len(terms.nodes) + len(automaton.terms_of)
+    gc.collect()
+    gc.disable()
+    try:
+        del fsm
+        assert not vars(automaton)
+        assert grammar.accepts(b"[]")
+        del grammar
+        assert not vars(terms)
+        del terms, automaton
+        return made, gc.collect()
+    finally:
+        gc.enable()
+
+
+def test_a_dropped_grammar_takes_its_terms_and_states_along() -> None:
+    """They lead back to themselves, and are cut off."""
+    (few, little), (many, left) = left_behind(1), left_behind(60)
+    assert many > few + 2000
+    assert left < little + 20
 
 
 def test_threads_see_the_same_masks(monkeypatch: pytest.MonkeyPatch) -> None:
