@@ -8,6 +8,7 @@ Where the owner cannot list what is taken, a capture is walked text by text.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Protocol
@@ -19,8 +20,9 @@ from numba import njit
 
 from ..constraint.automaton import DEAD, NO_STATE, Automaton
 from ..constraint.parts import Branch
-from ..constraint.stepping import step
+from ..constraint.stepping import walk
 from .bitmask import Bitmask, allow, empty_mask, forbid
+from .columns import EXIT, NOTHING
 from .head_masks import HeadMask, Sparse
 from .recent import ENTRY_BYTES, Recent
 from .trie import VocabularyTrie, find_node
@@ -42,8 +44,8 @@ class Builder(Protocol):
         """Add what a state allows below some nodes."""
         ...
 
-    def add_all(self, nodes: Ints, states: Ints, mask: Bitmask) -> None:
-        """Add what a state of its own allows below each node."""
+    def add_all(self, nodes: Ints, states: Ints, behind: int, mask: Bitmask) -> Ints:
+        """Add what a state of its own allows below each node; return exits, if they are noted."""
         ...
 
     def through(self, nodes: Ints, head: int, mask: Bitmask) -> Ints:
@@ -97,26 +99,25 @@ class Captures:
         """Return the size of what is kept."""
         return self._known.held_bytes
 
-    def add(self, nodes: list[int], branch: Branch, mask: Bitmask) -> None:
+    def add(self, nodes: list[int], branch: Branch, behind: int, mask: Bitmask) -> Ints:
         """Allow in a mask what a capture allows below some nodes, which come in ascending order.
 
         What is cut out below one of them may be allowed below another inside its subtree; so nodes
-        that lie above others have masks of their own.
+        that lie above others have masks of their own, unless each text is asked for anyway. With
+        `EXIT` behind it, the capture is part of a lexeme: return where that may end.
         """
         at = np.array(nodes, np.int32)
-        if len(nodes) == 1:
-            self._add(at, branch, mask)
-            return
-        ends = self._trie.skip[at].tolist()
-        if all(end <= after for end, after in zip(ends, nodes[1:], strict=False)):
-            self._add(at, branch, mask)
-            return
-        above = self._above(at, at)
-        self._add(at[~above], branch, mask)
-        for node in at[above]:
-            self._add(np.array([node], np.int32), branch, mask)
+        doubted = self._is_doubted(at, branch)
+        blocked = self._automaton.captured.blocked(branch)
+        if blocked is None:
+            return self._each_text(at, branch, behind, mask)
+        above = self._above(at, at) if len(nodes) > 1 else np.zeros(1, np.bool_)
+        for part in (at[~above], *at[above, None]) if above.any() else (at,):
+            self._add(part, branch, blocked, mask, doubted=doubted)
+        return self._ends(at, branch) if behind == EXIT else NO_NODES
 
-    def _add(self, at: Ints, branch: Branch, mask: Bitmask) -> None:
+    def _is_doubted(self, at: Ints, branch: Branch) -> bool:
+        """Return whether a capture on the way here may have the same text; it is told the ends."""
         shares = self._automaton.captured.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
         if outer:
@@ -125,20 +126,34 @@ class Captures:
                 ends = self._builder.through(at, branch.head, empty_mask(self._builder.size))
             for unknown in outer:
                 unknown.ends.append(ends)
-        blocked = self._automaton.captured.blocked(branch)
-        if blocked is None:
-            mask |= self._each_text(at, branch)
-            return
+        return bool(outer)
+
+    def _add(
+        self, at: Ints, branch: Branch, blocked: tuple[bytes, ...], mask: Bitmask, *, doubted: bool
+    ) -> None:
         new = self._new_capture(at, branch)
         left = self._without(at, new, blocked) if blocked else new.mask
-        if outer or not len(new.doubtful):  # what is doubtful here is so for the outer one
+        if doubted or not len(new.doubtful):  # what is doubtful here is so for the outer one
             left.add_to(mask)
             return
         nodes = self._with_tokens(new.doubtful)
         if len(nodes) > MOST_DOUBTFUL:
-            mask |= self._each_text(at, branch)
+            self._each_text(at, branch, NOTHING, mask)
             return
         mask |= self._asked(left, nodes, at, self._automaton.captured.alone(branch))
+
+    def _ends(self, at: Ints, branch: Branch) -> Ints:
+        """Return the nodes below some nodes where the lexeme may end that a capture is part of.
+
+        Those where it ends behind a new text are asked one by one: few tokens hold so much.
+        """
+        captured, scratch = self._automaton.captured, empty_mask(self._builder.size)
+        found = self._builder.below(at, branch.head).exits
+        behind = np.full(len(found), captured.after(branch, None), np.int32)
+        found = np.unique(self._builder.add_all(found, behind, EXIT, scratch))
+        state, accepts = captured.alone(branch), self._automaton.is_accepting
+        ends = [any(accepts(s) for s in self._behind(n, at, state)) for n in found.tolist()]
+        return found[np.array(ends, np.bool_)]
 
     def _with_tokens(self, nodes: Ints) -> Ints:
         """Return the nodes in the subtrees of some nodes that have tokens, ascending."""
@@ -152,28 +167,33 @@ class Captures:
         """Return the mask with the tokens of some nodes asked one by one, from the nodes `at`."""
         trie, mask = self._trie, left.whole(self._builder.size)
         for node in nodes.tolist():
-            forbid(mask, trie.tokens_at(node))
-            text = trie.path(node)
-            for start in at[(at < node) & (trie.skip[at] > node)].tolist():
-                if self._is_alive(state, text[int(trie.depth[start]) :]):
-                    allow(mask, trie.tokens_at(node))
+            allowed = next(self._behind(node, at, state), None) is not None
+            (allow if allowed else forbid)(mask, trie.tokens_at(node))
         return mask
 
-    def _is_alive(self, state: int, text: bytes) -> bool:
-        for byte in text:
-            state = step(self._automaton, state, byte)
-            if state == DEAD:
-                return False
-        return True
+    def _behind(self, node: int, at: Ints, state: int) -> Iterator[int]:
+        """Yield the states behind the paths to a node from those of some nodes that lie above."""
+        trie = self._trie
+        text = trie.path(node)
+        for start in at[(at < node) & (trie.skip[at] > node)].tolist():
+            after = walk(self._automaton, state, text[int(trie.depth[start]) :])
+            if after != DEAD:
+                yield after
 
-    def _each_text(self, at: Ints, branch: Branch) -> Bitmask:
-        """Return the mask of a capture below some nodes, text by text where it ends in a token."""
-        mask, through = empty_mask(self._builder.size), self._builder.through
-        ending = self._above(at, through(at, branch.head, empty_mask(self._builder.size)))
+    def _each_text(self, at: Ints, branch: Branch, behind: int, mask: Bitmask) -> Ints:
+        """Add what a capture allows below some nodes, text by text where it ends in a token.
+
+        Returns the exits, if any are noted.
+        """
+        inside, through = empty_mask(self._builder.size), self._builder.through
+        exits = through(at, branch.head, inside)
+        if not len(exits):
+            mask |= inside
+            return NO_NODES
+        ending = self._above(at, exits)
         through(at[~ending], branch.head, mask)
-        for node in at[ending].tolist():
-            mask |= self._each_exit(node, branch)
-        return mask
+        found = [self._each_exit(node, branch, behind, mask) for node in at[ending].tolist()]
+        return np.concatenate([NO_NODES, *found])
 
     def _above(self, at: Ints, below: Ints) -> npt.NDArray[np.bool_]:
         """Return which of some nodes have one of the others in their subtree: (at,)."""
@@ -236,22 +256,23 @@ class Captures:
             new.blocked, new.left = blocked, left
         return left
 
-    def _each_exit(self, node: int, branch: Branch) -> Bitmask:
-        """Return the mask of a capture below `node`, asking for every text what follows it."""
+    def _each_exit(self, node: int, branch: Branch, behind: int, mask: Bitmask) -> Ints:
+        """Add what a capture allows below `node`, asking for every text what follows it."""
         trie, depth = self._trie, int(self._trie.depth[node])
-        mask = empty_mask(self._builder.size)
-        exits = self._builder.through(np.array([node], np.int32), branch.head, mask)
+        own = empty_mask(self._builder.size)
+        exits = self._builder.through(np.array([node], np.int32), branch.head, own)
         nodes, states = [], []
         for exit_node in exits.tolist():
             state = self._automaton.captured.after(branch, trie.path(exit_node)[depth:])
             if state == DEAD:
-                forbid(mask, trie.tokens_at(exit_node).tolist())
+                forbid(own, trie.tokens_at(exit_node))
             else:
-                allow(mask, trie.tokens_at(exit_node).tolist())
+                allow(own, trie.tokens_at(exit_node))
                 nodes.append(exit_node)
                 states.append(state)
-        self._builder.add_all(np.array(nodes, np.int32), np.array(states, np.int32), mask)
-        return mask
+        mask |= own
+        at, after = np.array(nodes, np.int32), np.array(states, np.int32)
+        return self._builder.add_all(at, after, behind, mask)
 
 
 @njit(cache=True, nogil=True)

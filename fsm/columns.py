@@ -8,8 +8,8 @@ STATE_COLUMNS = 8
 # In the place of a tail: nothing follows; the end is noted; `EXIT_BEHIND - state`: after a state.
 NOTHING, EXIT, EXIT_BEHIND = -1, -2, -10
 # In the place of the tail of what is asked for: a capture, a wide branch, a tail behind a tail;
-# with `WIDE` a branch stands in the place of the state.
-CAPTURED, WIDE, WIDE_EXIT, NESTED = -3, -4, -5, -6
+# with `WIDE` a branch stands in the place of the state; with `_EXIT` the end behind it is noted.
+CAPTURED, WIDE, WIDE_EXIT, NESTED, CAPTURED_EXIT = -3, -4, -5, -6, -7
 UNKNOWN = -1  # in the place of a row, of a first branch, of a loop
 NONE = -2  # in the place of a loop
 SAME = -1  # tail of a branch: that of the item

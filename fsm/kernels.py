@@ -21,6 +21,7 @@ from .columns import (
     ACCEPTS,
     BYTE,
     CAPTURED,
+    CAPTURED_EXIT,
     CAPTURES,
     DEPTH,
     EXIT,
@@ -288,6 +289,8 @@ def explore(
         if states[state, CAPTURES]:
             special += 1
             asked[-special, 0], asked[-special, 1], asked[-special, 2] = node, state, CAPTURED
+            if tail != NOTHING:
+                asked[-special, 2] = CAPTURED_EXIT if tail == EXIT else NESTED
         for b in range(states[state, FIRST_BRANCH], states[state, LAST_BRANCH]):
             wide = branches[b, 2] and end - node > big
             behind = branches[b, 1]

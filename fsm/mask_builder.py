@@ -24,7 +24,7 @@ from ..constraint.stepping import walk
 from ..constraint.terms.counters import Counter
 from .bitmask import Bitmask, empty_mask
 from .capture_masks import Captures
-from .columns import CAPTURED, EXIT, NESTED, NOTHING, ROOT, WIDE
+from .columns import CAPTURED, CAPTURED_EXIT, EXIT, NESTED, NOTHING, ROOT, WIDE
 from .counted import FEW_PARTS, CountedTokens
 from .head_masks import HeadMask
 from .loading import load_kernels
@@ -105,11 +105,11 @@ class MaskBuilder:
         self._table.know(state)
         self._walk(items_of(nodes, state, NOTHING), mask)
 
-    def add_all(self, nodes: Ints, states: Ints, mask: Bitmask) -> None:
-        """Add what a state of its own allows below each node."""
-        items = items_of(nodes, NOTHING, NOTHING)
+    def add_all(self, nodes: Ints, states: Ints, behind: int, mask: Bitmask) -> Ints:
+        """Add what a state of its own allows below each node; return exits, if they are noted."""
+        items = items_of(nodes, NOTHING, behind)
         items[:, 1] = states
-        self._walk(items, mask)
+        return self._walk(items, mask)
 
     def through(self, nodes: Ints, head: int, mask: Bitmask) -> Ints:
         """Add what a lexeme allows below some nodes; return the nodes where it ends."""
@@ -152,23 +152,25 @@ class MaskBuilder:
         while len(items):
             exits.append(self.walker.run_on(items, under, mask))
             special, under.special = under.special, []
-            items = self._answered(special, mask) if special else NO_ITEMS
+            items = self._answered(special, mask, exits) if special else NO_ITEMS
         return exits[0] if len(exits) == 1 else np.concatenate([NO_NODES, *exits])
 
-    def _answered(self, special: list[list[int]], mask: Bitmask) -> Ints:
-        """Answer what a walk has asked for; return the items to go on with."""
+    def _answered(self, special: list[list[int]], mask: Bitmask, exits: list[Ints]) -> Ints:
+        """Answer what a walk has asked for, note its exits; return the items to go on with."""
         more = [NO_ITEMS]
-        captured: dict[int, set[int]] = {}
+        captured: dict[tuple[int, int], set[int]] = {}
         for node, state, tail in special:
-            if tail == CAPTURED:
-                captured.setdefault(state, set()).add(node)
+            if tail in (CAPTURED, CAPTURED_EXIT):
+                captured.setdefault((state, tail), set()).add(node)
             elif tail == NESTED:
                 raise AssertionError("what a lexeme is made of has no branches")
             else:
                 more.append(self._beyond(node, state, NOTHING if tail == WIDE else EXIT, mask))
-        for state, nodes in captured.items():
-            for capture in self._table.captures[state]:
-                self._captures.add(sorted(nodes), capture, mask)
+        for (state, tail), nodes in captured.items():
+            behind = NOTHING if tail == CAPTURED else EXIT
+            at, add = sorted(nodes), self._captures.add
+            branches = self._table.captures[state]
+            exits += [e for branch in branches if len(e := add(at, branch, behind, mask))]
         return np.concatenate(more) if len(more) > 1 else NO_ITEMS
 
     def _beyond(self, node: int, branch: int, behind: int, mask: Bitmask) -> Ints:

@@ -60,6 +60,11 @@ def test_masks_of_regexes_are_exact(pattern: str) -> None:
     assert sum(check_walk(grammar, fsm, rng, 12) for _ in range(8)) > 8
 
 
+UNIQUE_OBJECTS = {
+    "type": "array",
+    "items": {"properties": {"a": {"type": "string"}}, "additionalProperties": False},
+    "uniqueItems": True,
+}
 LISTS: list[dict[str, object]] = [
     {"enum": [None, "a", 1]},
     {"type": "array", "items": {"type": "null"}, "maxItems": 1},
@@ -67,6 +72,7 @@ LISTS: list[dict[str, object]] = [
     {"type": "string", "minLength": 1, "maxLength": 3},
     {"type": ["null", "boolean"]},
     {"type": "object", "additionalProperties": {"type": "null"}, "maxProperties": 2},
+    {"oneOf": [{"type": "string"}, UNIQUE_OBJECTS]},
 ]
 
 
