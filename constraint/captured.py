@@ -52,17 +52,6 @@ class Captured:
         capture, tail = branch.capture
         return self._number(self.terms.concat(capture, tail))
 
-    def after_any(self, branch: Branch) -> int | None:
-        """Return the state after the head of a capture where its text does not matter.
-
-        What follows is then the same for each text that is not blocked, as far as the shortest end
-        goes; None where it depends on the text.
-        """
-        capture, tail = branch.capture
-        _, _, owner, key, _ = self.terms.nodes[capture]
-        rest = owner.after_any(key)
-        return None if rest is None else self._number(self.terms.concat(rest, tail))
-
     def text_matters(self, branch: Branch) -> bool:
         """Return whether texts that are not blocked differ in the shortest end behind them."""
         _, _, owner, key, _ = self.terms.nodes[branch.capture[0]]

@@ -6,10 +6,11 @@ can be taken apart into (lexemes, what comes behind them); where two tokens end 
 of the same parts, what is left to write is the same.
 
 Parts that remember their text (names that must not come twice, different items) make a state of
-every token. What is remembered changes the shortest end only where the owner says so, or where the
-text is blocked; only such tokens stand alone. They may be as many as the vocabulary, and each costs
-milliseconds, so past `MOST_ALONE` of them the rest is left out: a text that must end soon can do
-without, and the plan of its end never is among them.
+every token. What is remembered changes the shortest end only where the owner says so, where the
+text is blocked, or where more was written behind it: another one may have begun that must differ.
+Only such tokens stand alone. They may be as many as the vocabulary, and each costs milliseconds, so
+past `MOST_ALONE` of them the rest is left out: a text that must end soon can do without, and the
+plan of its end never is among them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MOST_WALKS = 256  # past it, tokens stand alone
 class Part:
     """A place to walk on from: nodes, the state there, and what comes `behind`.
 
-    The state of a part behind a capture is None where it depends on the captured text. `matters`
+    The state of a part behind a capture is None, as it depends on the captured text. `matters`
     tells whether the part is inside a capture whose text changes the shortest end.
     """
 
@@ -89,7 +90,7 @@ class TokenGroups:
         if not self._automaton.captured.text_matters(branch):
             for node in part.nodes.tolist():
                 self._set_blocked_alone(node, branch)
-        after = replace(part, state=self._automaton.captured.after_any(branch))
+        after = replace(part, state=None)
         matters = part.matters or self._automaton.captured.text_matters(branch)
         return Part(part.nodes, branch.head, after, matters)
 

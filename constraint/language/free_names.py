@@ -84,10 +84,6 @@ class FreeNames:
         counts = self._layout(key.written).counts
         return bool(counts or key.written.pending) or self.text.style.escapes != "canonical"
 
-    def after_any(self, key: FreeName) -> int | None:
-        """Return what follows a name that need not be remembered."""
-        return None if self.text_matters(key) else self.finish(key, None)
-
     def sign_behind(self, key: FreeName) -> int:
         """Return the colon."""
         return self.text.colon

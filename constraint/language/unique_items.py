@@ -316,12 +316,6 @@ class UniqueItems:
         """Return whether items are still required, which an item may not take away."""
         return key.before.position + 1 < self.shape.low
 
-    def after_any(self, key: Closing | Text) -> int | None:
-        """Return what follows the last item; what follows others may depend on them."""
-        if isinstance(key, Text):
-            return None if self.text_matters(key) else self.finish(key, None)
-        return self.terms.EPSILON if key.last else None
-
     def sign_behind(self, key: Closing | Text) -> None:
         """Return None: a comma or a bracket."""
 

@@ -135,10 +135,6 @@ class CaptureOwner(Protocol):
         """
         ...
 
-    def after_any(self, key: Any) -> int | None:
-        """Return what follows every text that is not blocked; None if that depends on the text."""
-        ...
-
     def sign_behind(self, key: Any) -> int | None:
         """Return the term of a sign that stands behind every text, None if none does."""
         ...
