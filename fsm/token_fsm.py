@@ -259,7 +259,7 @@ class TokenFSM:
             groups = TokenGroups(self._builder.walker).of(self._plain(state), text)
         for group in groups:
             if self.fits(state, int(group[0]), budget):
-                allow(kept, group.tolist())
+                allow(kept, group)
         planned = self._plans.of(state, self)
         if planned.tokens:
             allow(kept, [planned.token_id])
