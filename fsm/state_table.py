@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..constraint.automaton import DEAD, NO_STATE, Automaton
+from ..constraint.automaton import DEAD, NO_STATE, UNMADE, Automaton
 from ..constraint.parts import Alternatives, Branch, SharedStates, Texts
 from .columns import (
     ACCEPTS,
@@ -276,9 +276,15 @@ class StateTable:
             return self._shared_wide[head]
         found = self._wide.get(head)
         if found is None:
-            starts = self.automaton.starts(head)
-            found = self._wide[head] = starts.bit_count() >= WIDE_BYTES
+            found = not self._remembers(head)  # each byte would be a new term
+            found = found and self.automaton.starts(head).bit_count() >= WIDE_BYTES
+            self._wide[head] = found
         return found
+
+    def _remembers(self, head: int) -> bool:
+        """Return whether a lexeme begins with a text that is remembered."""
+        term = self.automaton.terms_of[head]
+        return term != UNMADE and self.automaton.terms.remembers(term)
 
     @property
     def held_bytes(self) -> int:
