@@ -88,6 +88,9 @@ class Grammar:
             if self.schema is not None:
                 self.schema[0].drop()
 
+    def __copy__(self) -> Grammar:
+        return self  # a second one would take the terms of this one along
+
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "lock": None, "shared": self.shared.shared_by}
 

@@ -73,6 +73,9 @@ class TokenFSM:
         if automaton is not None:
             automaton.drop()
 
+    def __copy__(self) -> TokenFSM:
+        return self  # it is shared as it is; a second one would drop the states of this one
+
     @contextmanager
     def bounded(self, fuel: float) -> Iterator[None]:
         """Count the steps that this thread takes with the FSM, others wait.

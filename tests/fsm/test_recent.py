@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import random
 import weakref
@@ -115,6 +116,15 @@ def test_a_dropped_grammar_takes_its_terms_and_states_along() -> None:
     (few, little), (many, left) = left_behind(1), left_behind(60)
     assert many > few + 2000
     assert left < little + 20
+
+
+def test_a_copy_is_the_object_itself() -> None:
+    fsm = TokenFSM(compile_grammar(UNIQUE), small_vocabulary())
+    assert copy.copy(fsm) is fsm
+    assert copy.copy(fsm.grammar) is fsm.grammar
+    other = copy.deepcopy(fsm.grammar)
+    del other
+    assert fsm.grammar.accepts(b'["a"]')
 
 
 def test_threads_see_the_same_masks(monkeypatch: pytest.MonkeyPatch) -> None:
