@@ -249,9 +249,8 @@ class Captures:
         if found:
             mask = left.whole(self._builder.size)
             for node in nodes[:found].tolist():
-                forbid(mask, trie.tokens_at(node))
-                forbid(mask, trie.tokens_below(node))
-            left = Sparse.of(mask)
+                forbid(mask, trie.tokens_from(node))
+            left = Sparse(None, mask) if left.words is None else Sparse.of(mask)
         if len(blocked) >= len(new.blocked):  # they are fewer and shorter inside a name
             new.blocked, new.left = blocked, left
         return left

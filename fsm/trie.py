@@ -153,6 +153,10 @@ class VocabularyTrie:
         """Ids of the tokens that end below `node`, those at it left out; a view."""
         return self.token_ids[self.token_start[node + 1] : self.token_start[self.skip[node]]]
 
+    def tokens_from(self, node: int) -> npt.NDArray[np.int32]:
+        """Ids of the tokens that end at or below `node`; a view."""
+        return self.token_ids[self.token_start[node] : self.token_start[self.skip[node]]]
+
     def inner(self, nodes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Those of some nodes that have nodes below."""
         return nodes[self.skip[nodes] > nodes + 1]
