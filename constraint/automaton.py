@@ -58,7 +58,7 @@ class Automaton:
         self._pairs: dict[tuple[int, int], int] = {}
         self.pair_at: dict[int, tuple[int, int]] = {}  # shared lexemes and what follows them
         self._accepting: set[int] = set()  # of states without a term
-        self._machines = MachineStates(self.terms, self.number, self.unmade)
+        self.machines = MachineStates(self.terms, self.number, self.unmade)
         self.finished = self.number(self.terms.EPSILON)
         self.start = self.number(grammar.start)
 
@@ -174,8 +174,8 @@ class Automaton:
         """Return the disjoint (256-bit byte mask, successor) pairs; every successor is alive."""
         if state < self._first_own:
             return list(self.shared.rows[state])
-        term = UNMADE if state in self._machines else self.term(state)
-        found = self._machines.row(state, term)
+        term = UNMADE if state in self.machines else self.term(state)
+        found = self.machines.row(state, term)
         return [(m, self.number(t)) for m, t in self.terms.row(term)] if found is None else found
 
     def behind(self, state: int, tail: int = NO_TAIL) -> int:
@@ -208,7 +208,7 @@ class Automaton:
 
     def starts(self, state: int) -> int:
         """Return the bytes with which a lexeme begins, as 256 bits; of a counter: its parts."""
-        if state in self._machines:
+        if state in self.machines:
             return sum(mask for mask, _ in self.row(state))
         bounded = self.bounded(state)
         return self._counters.starts(self.term(state) if bounded is None else bounded[0].inner)
@@ -262,7 +262,7 @@ class Automaton:
                 found = Alternatives(found.branches, texts(), found.rest)
             elif state in self.pair_at:
                 found = Alternatives((Branch(*self.pair_at[state]),), None, None)
-            elif state in self._machines:
+            elif state in self.machines:
                 found = Alternatives((), None, state)
             else:
                 found = self.entries.alternatives(state) or self.split(self.term(state))
@@ -295,7 +295,7 @@ class Automaton:
         """
         found = self._inside.get(state)
         if found is None:
-            if state in self._machines:
+            if state in self.machines:
                 found = self.alternatives(state)
             else:
                 found = self._splits.of_lexeme(self.term(state))
@@ -348,7 +348,7 @@ class Automaton:
 
         Any row of so many may follow at least. None if nothing shows.
         """
-        if state < self._first_own or state in self._machines:
+        if state < self._first_own or state in self.machines:
             return None
         found = repeated(self.terms, self.term(state))
         if found is None:
@@ -361,7 +361,7 @@ class Automaton:
         if bounded is not None:
             return bounded[0].lexeme and bounded[0].tail == self.terms.EPSILON
         if self.terms_of[state] == UNMADE and state >= self._first_own:
-            return state in self._machines
+            return state in self.machines
         return bool(self.terms.nodes[self.term(state)][0] == Kind.LEXEME)
 
     def counted(self, state: int) -> Counted | None:
@@ -395,6 +395,6 @@ class Automaton:
 
         None if the language depends on a reference that has a meaning in this grammar only.
         """
-        if state in self._machines:
-            return self._machines.name(state)
+        if state in self.machines:
+            return self.machines.name(state)
         return fingerprint(self.terms, self.term(state))

@@ -48,6 +48,17 @@ class MachineStates:
         """Return whether a state was made here."""
         return state in self._inside
 
+    def folded(self, state: int, term: int, horizon: int) -> int:
+        """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
+
+        `term` is that of a state that was not made here.
+        """
+        at = self._inside.get(state) or self._place_of(term)
+        if at is None:
+            return state
+        key = at.machine.folded(at.key, horizon)
+        return state if key == at.key else self._state(at._replace(key=key))
+
     def name(self, state: int) -> bytes | None:
         """Return 16 bytes that name the language of a state that was made here.
 

@@ -186,6 +186,8 @@ class MaskBuilder:
 
     def head(self, head: int, node: int) -> HeadMask:
         """Return what a lexeme allows below a node; looked up if any grammar has met it there."""
+        term = self.automaton.terms_of[head]
+        head = self.automaton.machines.folded(head, term, self.trie.max_depth)
         name = self.automaton.fingerprint(head)
         found = self._own[head, node] if name is None else self._shared.heads[name, node]
         if found is None:

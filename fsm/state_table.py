@@ -36,6 +36,7 @@ from .starts import row_starts
 
 SHORT = 3  # a text that one token reads together with what is behind
 AHEAD = 4  # states that are taken apart before a walk asks for them
+MACHINE_AHEAD = 8  # characters whose rows are told at once; most tokens have no more
 FEW_STATES = 8  # that are written one by one as fast
 WIDE_BYTES = 64  # a lexeme that begins with fewer bytes is walked sooner than looked up
 
@@ -90,7 +91,7 @@ class StateTable:
             self._note_pair(state, *pair)
             return
         if self.automaton.is_row(state):
-            self.fill_row(state)
+            self._fill_rows(state)
             return
         place = self._lists.place(state)
         if place is not None:
@@ -101,7 +102,7 @@ class StateTable:
         if parts.rest == state and self.automaton.is_lexeme(state):
             parts = self.automaton.inside(state)
         if parts.rest == state:
-            self.fill_row(state)
+            self._fill_rows(state)
             return
         for head in self._take_apart(state, parts):
             self.know(head)
@@ -211,10 +212,24 @@ class StateTable:
             self._note(state, (first, last, *self.texts.append_rows(rows), bool(captured)))
         return state
 
-    def fill_row(self, state: int) -> None:
-        """Compute the row of a state, also of one that was taken apart; it then goes first."""
+    def _fill_rows(self, state: int) -> None:
+        """Compute the row of a state, in a machine also those that most characters lead to.
+
+        There each character is a new state, and a walk would ask for them one by one.
+        """
+        for _ in range(MACHINE_AHEAD):
+            pairs = self.fill_row(state)
+            if not pairs or state not in self.automaton.machines:
+                return
+            state = max(pairs, key=_width)[1]
+
+    def fill_row(self, state: int) -> list[tuple[int, int]]:
+        """Compute the row of a state, also of one that was taken apart; it then goes first.
+
+        Returns the row, nothing where it was known.
+        """
         if state < len(self.states) and self._cells[state * STATE_COLUMNS + ROW] >= 0:
-            return
+            return []
         pairs = self.automaton.row(state)
         self.cover()
         self.rows = with_room(self.rows, self._row_count + 1)
@@ -223,6 +238,7 @@ class StateTable:
         self._row_count += 1
         if not may_loop(state, pairs):
             self._cells[state * STATE_COLUMNS + LOOP] = self._repeats(state)
+        return pairs
 
     def _repeats(self, state: int) -> int:
         """Return the loop of a state that allows a row of the same for a while; `NONE` if not."""
@@ -293,6 +309,10 @@ class StateTable:
         arrays: list[npt.NDArray[Any]] = [self.rows, self.states, self.starts]
         arrays += [each.array for each in grown]
         return sum(array.nbytes for array in arrays) + self._lists.held_bytes
+
+
+def _width(pair: tuple[int, int]) -> int:
+    return pair[0].bit_count()
 
 
 def _left_of(text_bytes: Growing, rows: npt.NDArray[np.int32]) -> Texts:

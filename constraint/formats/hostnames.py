@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cache, lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, difference, intersect, union
 from .idna import Letter, letters
@@ -48,6 +48,7 @@ IDN_SUBSET: Final = (
 _ASCII: Final[CharSet] = ((0, 0x7F),)
 _BASIC_CHARS: Final[CharSet] = ((0x30, 0x39), (0x61, 0x7A))
 MOST_STEPS: Final = 1 << 14
+ROOM_STEP: Final = 16
 _ONE_LETTER: Final = 4  # octets of a hyphen and of the number that inserts U+00DF
 _CAPITALS: Final[CharSet] = ((0x41, 0x5A),)
 _DOT: Final = chars(".")
@@ -82,6 +83,15 @@ class Place(NamedTuple):
     span: Span | None = None
     capital: bool = False
     start: str = ""  # as far as it is a prefix of xn--
+
+
+def least_room(room: int, octets: int, horizon: int) -> int:
+    """Return how much of some room decides about `horizon` bytes, behind `octets` of a label.
+
+    A byte takes one octet, and a label asks whether there are 63. In steps, so that the places of a
+    label mostly have the same.
+    """
+    return min(room, -(-(octets + horizon + LABEL_OCTETS) // ROOM_STEP) * ROOM_STEP)
 
 
 def first_place(room: int) -> Place:
@@ -133,6 +143,13 @@ class Hosts(SteppedMachine):
         """Return the length of a shortest rest; that of an encoded label may be too long."""
         missing = None if isinstance(key, Place) else _missing(key)
         return super().min_length(key) if missing is None else missing
+
+    def folded(self, state: Any, horizon: int) -> Hashable:
+        """Return the state with no more room than decides about so many bytes."""
+        found: Hashable = state
+        if not self._international:  # there a byte may take many octets
+            found = state._replace(room=least_room(state.room, _octets(state), horizon))
+        return found
 
     def steps(self, state: State) -> Iterable[tuple[CharSet, Hashable]]:
         """Return the next characters, and the dot."""
@@ -237,7 +254,10 @@ def _fits(place: Place) -> bool:
     )
 
 
-def _octets(state: Place | Encoded) -> int:
+def _octets(state: State) -> int:
+    """Return how many octets the label has, at most."""
+    if isinstance(state, Basic):
+        return len(ACE) + state.basic
     if isinstance(state, Encoded):
         return len(ACE) + len(state.text)
     if not state.wide:

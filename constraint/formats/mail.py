@@ -8,11 +8,11 @@ a host name, or an address in brackets.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, normal
 from .addresses import IPV4, IPV6_IN_MAIL
-from .hostnames import Hosts, State, first_place
+from .hostnames import Hosts, State, first_place, least_room
 from .machine import Speller
 
 LOCAL_OCTETS: Final = 64
@@ -62,6 +62,14 @@ class Mail(Hosts):
         if isinstance(key, Local | Domain):
             return self.searched_length(key)
         return super().min_length(key)
+
+    def folded(self, state: Any, horizon: int) -> Hashable:
+        """Return the state with no more room for a domain than decides about so many bytes."""
+        if isinstance(state, Local):
+            return state
+        if isinstance(state, Domain):
+            return Domain(least_room(state.room, 0, horizon))
+        return super().folded(state, horizon)
 
     def steps(self, state: Local | Domain | State) -> Iterable[tuple[CharSet, Hashable]]:
         """Return the next characters of the part that the text is in."""
