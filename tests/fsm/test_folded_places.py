@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import product
+from typing import cast
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def behind(hosts: Hosts, place: State, text: str) -> State | None:
         ]
         if not found:
             return None
-        place = found[0]  # type: ignore[assignment]
+        place = cast(State, found[0])
     return place
 
 
@@ -47,7 +48,7 @@ def test_a_folded_place_allows_the_same_texts(label: str, room: int) -> None:
     hosts = Hosts(speller(), international=False)
     place = behind(hosts, first_place(room), label)
     assert place is not None
-    folded: State = hosts.folded(place, HORIZON)  # type: ignore[assignment]
+    folded = cast(State, hosts.folded(place, HORIZON))
     assert folded.room <= place.room
     for text in TEXTS:
         one, other = behind(hosts, place, text), behind(hosts, folded, text)
@@ -63,7 +64,7 @@ def test_long_texts_are_the_same_as_far_as_the_horizon() -> None:
         text = ".".join(labels)[:horizon]
         place = behind(hosts, first_place(rng.randint(64, 253)), rng.choice(LABELS))
         assert place is not None
-        folded: State = hosts.folded(place, horizon)  # type: ignore[assignment]
+        folded = cast(State, hosts.folded(place, horizon))
         one, other = behind(hosts, place, text), behind(hosts, folded, text)
         assert (one is None) == (other is None), (place, text)
         dead += one is None
@@ -74,7 +75,7 @@ def test_what_is_further_away_is_left_out() -> None:
     """So folding does leave something out: beyond the horizon the languages differ."""
     hosts = Hosts(speller(), international=False)
     place = first_place(253)
-    folded: State = hosts.folded(place, HORIZON)  # type: ignore[assignment]
+    folded = cast(State, hosts.folded(place, HORIZON))
     assert folded == hosts.folded(first_place(200), HORIZON) != place
     longer = "a." * 30 + "a" * 60
     assert behind(hosts, place, longer) is not None
