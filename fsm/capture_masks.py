@@ -102,22 +102,32 @@ class Captures:
     def add(self, nodes: list[int], branch: Branch, behind: int, mask: Bitmask) -> Ints:
         """Allow in a mask what a capture allows below some nodes, which come in ascending order.
 
-        What is cut out below one of them may be allowed below another inside its subtree; so nodes
-        that lie above others have masks of their own, unless each text is asked for anyway. With
-        `EXIT` behind it, the capture is part of a lexeme: return where that may end.
+        With `EXIT` behind it, the capture is part of a lexeme: return where that may end.
         """
         at = np.array(nodes, np.int32)
-        doubted = self._is_doubted(at, branch)
+        doubted = self._tell_outer(at, branch)
         blocked = self._automaton.captured.blocked(branch)
         if blocked is None:
             return self._each_text(at, branch, behind, mask)
-        above = self._above(at, at) if len(nodes) > 1 else np.zeros(1, np.bool_)
-        for part in (at[~above], *at[above, None]) if above.any() else (at,):
+        for part in self._side_by_side(at):
             self._add(part, branch, blocked, mask, doubted=doubted)
         return self._ends(at, branch) if behind == EXIT else NO_NODES
 
-    def _is_doubted(self, at: Ints, branch: Branch) -> bool:
-        """Return whether a capture on the way here may have the same text; it is told the ends."""
+    def _side_by_side(self, at: Ints) -> list[Ints]:
+        """Return some nodes in parts of which none lies above another of its part.
+
+        What is cut out below a node may be allowed below another inside its subtree.
+        """
+        if len(at) == 1:
+            return [at]
+        above = self._above(at, at)
+        return [at[~above], *at[above, None]] if above.any() else [at]
+
+    def _tell_outer(self, at: Ints, branch: Branch) -> bool:
+        """Tell captures on the way here, which may have the same text, where this one ends.
+
+        Returns whether there are any.
+        """
         shares = self._automaton.captured.shares_memory
         outer = [unknown for unknown in self._unknown if shares(unknown.branch, branch)]
         if outer:
