@@ -51,9 +51,11 @@ class MachineStates:
     def folded(self, state: int, term: int, horizon: int) -> int:
         """Return a state that allows the same texts of up to `horizon` bytes, and the same ends.
 
-        `term` is that of a state that was not made here.
+        `term` is that of a state that was not made here, negative if it has none.
         """
-        at = self._inside.get(state) or self._place_of(term)
+        at = self._inside.get(state)
+        if at is None and term >= 0:
+            at = self._place_of(term)
         if at is None:
             return state
         key = at.machine.folded(at.key, horizon)
@@ -78,8 +80,15 @@ class MachineStates:
             return None
         terms = self.terms
         whole, begun = at.machine.row(at.key)
-        row = [(mask, self._state(at._replace(key=key))) for mask, key in whole]
+        once = twice = 0
+        for mask, _ in whole:
+            once, twice = once | mask, twice | once & mask
+        row = [(m & ~twice, self._state(at._replace(key=k))) for m, k in whole if m & ~twice]
         parts = [tuple((mask, terms.concat(rest, at.behind)) for mask, rest in begun)]
+        for mask, key in whole:  # what two steps begin with is followed by terms
+            if mask & twice:
+                rest = terms.concat(at.machine.term(key), at.behind)
+                parts.append(((mask & twice, rest),))
         if at.machine.accepts(at.key):
             parts.append(terms.row(at.behind))
         behind = union_rows(parts, terms.union) if any(parts) else ()

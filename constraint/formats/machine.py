@@ -84,7 +84,7 @@ class Machine(ABC):
 class SteppedMachine(Machine, NamedOwner):
     """A machine of single characters: its rows need no terms for the states they lead to.
 
-    No character is in two steps of a state, and no step of `others` begins like one of them.
+    No step of `others` begins like one of `steps`. A character is in one of these, as a rule.
     """
 
     @abstractmethod

@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from small_vocabulary import small_vocabulary, viable
 
+from lockstitch.constraint.automaton import UNMADE, Automaton
 from lockstitch.constraint.formats.hostnames import Hosts, Place, State, first_place
 from lockstitch.constraint.formats.machine import Speller
 from lockstitch.constraint.formats.mail import Domain, Local, Mail
 from lockstitch.constraint.grammar import compile_grammar
 from lockstitch.constraint.regex.utf8 import Utf8Alphabet
+from lockstitch.constraint.stepping import step, walk
 from lockstitch.constraint.terms.terms import Terms
 from lockstitch.fsm.bitmask import unpack
 from lockstitch.fsm.token_fsm import TokenFSM
+from lockstitch.fsm.vocabulary import Vocabulary
 
 HORIZON = 5
 TEXTS = ["".join(text) for n in range(HORIZON + 1) for text in product("a1-.", repeat=n)]
@@ -90,6 +93,40 @@ def test_domains_of_mailboxes_are_folded_and_local_parts_are_not() -> None:
     assert mail.folded(Domain(60), HORIZON) == Domain(60)
     assert mail.folded(Local("atom", 7), HORIZON) == Local("atom", 7)
     assert mail.folded(first_place(253), HORIZON) == mail.folded(first_place(200), HORIZON)
+
+
+@pytest.mark.parametrize("name", ["hostname", "email"])
+@pytest.mark.parametrize(
+    "label", ["", "w.", "x", "xn", "xn-", "xn--", "xn--c", "xn--com", "xn--c-"]
+)
+def test_encoded_labels_begin_in_two_ways(name: str, label: str) -> None:
+    """Behind `xn--` a letter stands for itself or is a digit of an encoded one."""
+    words = [b"xn--com", b"w.xn--c", b"xn--a", b"--com", b"--c-", b"om-", b"com-9a", b"-9", b"com"]
+    table: list[bytes | None] = [bytes([byte]) for byte in range(256)]
+    vocabulary = Vocabulary([*table, *words, None], [256 + len(words)])
+    grammar = compile_grammar({"type": "json", "value": {"type": "string", "format": name}})
+    fsm = TokenFSM(grammar, vocabulary)
+    text = ('"' + ("j@" if name == "email" else "") + label).encode()
+    state = fsm.advance_bytes(fsm.start, text)
+    assert state is not None
+    wrong = unpack(fsm.token_mask(state), vocabulary.size) != viable(grammar, vocabulary, text)
+    assert not np.any(wrong), np.flatnonzero(wrong)
+    for token in np.flatnonzero(unpack(fsm.token_mask(state), vocabulary.size)).tolist():
+        behind = text + (vocabulary.token_bytes[token] or b"")
+        after = unpack(fsm.token_mask(fsm.advance(state, token)), vocabulary.size)
+        assert np.array_equal(after, viable(grammar, vocabulary, behind)), behind
+
+
+def test_a_state_without_a_term_is_not_folded() -> None:
+    """Not even where a place in a host name was the last term that was made."""
+    grammar = compile_grammar({"type": "json", "value": {"type": "string", "format": "hostname"}})
+    automaton = Automaton(grammar)
+    automaton.term(step(automaton, walk(automaton, automaton.start, b'"www'), ord("a")))
+    last = len(automaton.terms) - 1
+    place = automaton.number(last)
+    assert automaton.machines.folded(place, last, HORIZON) != place
+    assert automaton.terms_of[1] == UNMADE
+    assert automaton.machines.folded(1, UNMADE, HORIZON) == 1
 
 
 @pytest.mark.parametrize("name", ["hostname", "email"])
