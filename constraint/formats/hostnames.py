@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, difference, intersect, union
 from .idna import Letter, letters
@@ -144,12 +144,11 @@ class Hosts(SteppedMachine):
         missing = None if isinstance(key, Place) else _missing(key)
         return super().min_length(key) if missing is None else missing
 
-    def folded(self, state: Any, horizon: int) -> Hashable:
+    def folded(self, state: State, horizon: int) -> Hashable:
         """Return the state with no more room than decides about so many bytes."""
-        found: Hashable = state
-        if not self._international:  # there a byte may take many octets
-            found = state._replace(room=least_room(state.room, _octets(state), horizon))
-        return found
+        if self._international:  # a byte may take many octets
+            return state
+        return state._replace(room=least_room(state.room, _octets(state), horizon))
 
     def steps(self, state: State) -> Iterable[tuple[CharSet, Hashable]]:
         """Return the next characters, and the dot."""

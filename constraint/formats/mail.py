@@ -8,7 +8,7 @@ a host name, or an address in brackets.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ..regex.char_sets import CharSet, chars, normal
 from .addresses import IPV4, IPV6_IN_MAIL
@@ -63,7 +63,7 @@ class Mail(Hosts):
             return self.searched_length(key)
         return super().min_length(key)
 
-    def folded(self, state: Any, horizon: int) -> Hashable:
+    def folded(self, state: Local | Domain | State, horizon: int) -> Hashable:
         """Return the state with no more room for a domain than decides about so many bytes."""
         if isinstance(state, Local):
             return state
